@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A tcpdump expression, compiled by libpcap for Ethernet frames.
+ *
+ * It sees a packet's bytes as `tcpdump -r` would: the same compiler, the same netmask (none), the
+ * same interpreter, so the same verdict.
+ */
+#ifndef STEERING_EXPRESSION_H
+#define STEERING_EXPRESSION_H
+
+#include <pcap/pcap.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <xfq/error.h>
+
+struct expression {
+	struct bpf_program program; /* owned; no instructions where `all` */
+	bool all;                   /* matches every packet, without looking */
+};
+
+/*
+ * Compile `text`; NULL or blanks match every packet. Returns 0, or -EINVAL with libpcap's own
+ * message. Set-up only; one thread at a time. On success the caller owns what
+ * expression_destroy() frees.
+ */
+int expression_compile(struct expression *expression, const char *text, struct xfq_error *error);
+
+/* Free a compiled expression, or zeroed memory. */
+void expression_destroy(struct expression *expression);
+
+/* Whether it matches a packet of `wire_len` bytes of which `len` are at `data`. Any thread. */
+static inline bool expression_match(const struct expression *expression, const uint8_t *data,
+				    uint32_t wire_len, uint32_t len)
+{
+	return expression->all ||
+	       bpf_filter(expression->program.bf_insns, data, wire_len, len) != 0;
+}
+
+#endif

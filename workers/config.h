@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What an instance is to do, as plain data: filled by the YAML reader of apps/ or by code, read by
+ * the engine. Everything in it has been checked by whoever filled it, except what only the running
+ * system can say (does the interface exist, is there memory).
+ *
+ * Strings are owned by the structure and freed by config_destroy(), which lives with the structure
+ * in config.c and accepts a half-filled or zeroed one.
+ */
+#ifndef WORKERS_CONFIG_H
+#define WORKERS_CONFIG_H
+
+#include "xdp/netset.h"
+#include "xdp/xdp_abi.h"
+#include <net/if.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#define CONFIG_NAME_BYTES   32 /* of a group, a set or an instance, with the terminator */
+#define CONFIG_GROUPS_MAX   64
+#define CONFIG_MEMBERS_MAX  64 /* of one group */
+#define CONFIG_CPUS_MAX     1024
+
+enum config_mode {
+	CONFIG_MODE_AUTO = 0,  /* native where the driver can, else generic; zero-copy where it can */
+	CONFIG_MODE_ZERO_COPY, /* native and zero-copy, or fail */
+	CONFIG_MODE_NATIVE,    /* native, or fail */
+	CONFIG_MODE_GENERIC    /* in the stack, any driver */
+};
+
+enum config_idle {
+	CONFIG_IDLE_ADAPTIVE = 0, /* spin a while, then sleep until a packet comes */
+	CONFIG_IDLE_SPIN,         /* never sleep */
+	CONFIG_IDLE_SLEEP         /* sleep as soon as there is nothing */
+};
+
+enum config_steer {
+	CONFIG_STEER_FLOW = 0,    /* symmetric hash over addresses, ports and protocol */
+	CONFIG_STEER_IP_PAIR,     /* symmetric hash over the two addresses */
+	CONFIG_STEER_ROUND_ROBIN, /* per worker, one after the other */
+	CONFIG_STEER_BROADCAST    /* to every member */
+};
+
+enum config_sink {
+	CONFIG_SINK_COUNT = 0, /* count packets and bytes */
+	CONFIG_SINK_PCAP       /* write pcapng, DIR/GROUP.MEMBER.pcapng */
+};
+
+enum config_run {
+	CONFIG_RUN_THREAD = 0, /* each member is a thread of its own, behind a ring */
+	CONFIG_RUN_WORKER      /* handled in the worker, run to completion, no ring */
+};
+
+struct config_interface {
+	char name[IF_NAMESIZE];
+	enum config_mode mode;
+	bool promiscuous; /* default true */
+};
+
+struct config_workers {
+	uint16_t *cpus; /* logical CPU numbers in the order of the workers; NULL: chosen by XFQ */
+	uint32_t cpu_cnt;
+	enum config_idle idle;
+	uint32_t frames;     /* of each worker's UMEM; 0: as many as the rings ask for */
+	uint32_t frame_size; /* bytes, 2048 or 4096; 0: what the MTU asks for */
+};
+
+struct config_set {
+	char name[CONFIG_NAME_BYTES];
+	struct netset nets; /* sealed */
+};
+
+struct config_filter {
+	struct xdp_policy policy; /* rules in order; hash_seed stays 0 */
+	struct config_set *sets;  /* xdp_rule.set counts these */
+	uint32_t set_cnt;
+};
+
+struct config_group {
+	char name[CONFIG_NAME_BYTES];
+	char *match; /* tcpdump expression; NULL: every packet */
+	enum config_steer steer;
+	uint32_t members; /* 1 to CONFIG_MEMBERS_MAX */
+	enum config_sink sink;
+	enum config_run run;
+	char *dir;           /* of CONFIG_SINK_PCAP; relative to the working directory */
+	uint32_t ring_slots; /* power of two, XFQ_RING_SLOTS_MIN to _MAX; default 1024 */
+	uint32_t line;       /* in the file it came from; 0: none */
+};
+
+struct config {
+	char *path;                   /* of the file it came from; NULL: none */
+	char name[CONFIG_NAME_BYTES]; /* of the instance; default the first interface's name */
+	struct config_interface *interfaces;
+	uint32_t interface_cnt; /* 0 is allowed: such a config serves capture files only */
+	struct config_workers workers;
+	struct config_filter filter;
+	struct config_group *groups;
+	uint32_t group_cnt;
+};
+
+/* The values that hold where nothing is said: default steer, no rules, no groups. */
+void config_init(struct config *config);
+
+/* Free everything the structure owns and zero it. */
+void config_destroy(struct config *config);
+
+#endif
