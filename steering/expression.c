@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "steering/expression.h"
 #include <errno.h>
+#include <pcap/pcap.h>
 #include <string.h>
 
 /* The longest packet that expressions are compiled for: libpcap's own limit for Ethernet. */
@@ -8,6 +9,7 @@
 
 int expression_compile(struct expression *expression, const char *text, struct xfq_error *error)
 {
+	struct bpf_program program;
 	pcap_t *pcap;
 	int code = 0;
 
@@ -20,8 +22,10 @@ int expression_compile(struct expression *expression, const char *text, struct x
 	if (!pcap)
 		return xfq_error_set(error, -ENOMEM, "no memory to compile an expression");
 	/* netmask 0 is what tcpdump gives for a file */
-	if (pcap_compile(pcap, &expression->program, text, 1, 0) != 0) {
-		memset(expression, 0, sizeof(*expression));
+	if (pcap_compile(pcap, &program, text, 1, 0) == 0) {
+		expression->insns = program.bf_insns;
+		expression->insn_cnt = program.bf_len;
+	} else {
 		code = xfq_error_set(error, -EINVAL, "expression \"%s\": %s", text,
 				     pcap_geterr(pcap));
 	}
@@ -31,7 +35,10 @@ int expression_compile(struct expression *expression, const char *text, struct x
 
 void expression_destroy(struct expression *expression)
 {
-	if (expression->program.bf_insns)
-		pcap_freecode(&expression->program);
+	struct bpf_program program = {.bf_len = expression->insn_cnt,
+				      .bf_insns = expression->insns};
+
+	if (expression->insns)
+		pcap_freecode(&program);
 	memset(expression, 0, sizeof(*expression));
 }

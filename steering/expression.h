@@ -8,14 +8,20 @@
 #ifndef STEERING_EXPRESSION_H
 #define STEERING_EXPRESSION_H
 
-#include <pcap/pcap.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <xfq/error.h>
 
+/* libpcap's, declared here and not by its header: that one and linux/bpf.h each define a struct
+ * bpf_insn, and no file may see both. */
+struct bpf_insn;
+extern unsigned bpf_filter(const struct bpf_insn *insns, const unsigned char *data,
+			   unsigned wire_len, unsigned len);
+
 struct expression {
-	struct bpf_program program; /* owned; no instructions where `all` */
-	bool all;                   /* matches every packet, without looking */
+	struct bpf_insn *insns; /* classic BPF; owned; NULL where `all` */
+	uint32_t insn_cnt;
+	bool all; /* matches every packet, without looking */
 };
 
 /*
@@ -32,8 +38,7 @@ void expression_destroy(struct expression *expression);
 static inline bool expression_match(const struct expression *expression, const uint8_t *data,
 				    uint32_t wire_len, uint32_t len)
 {
-	return expression->all ||
-	       bpf_filter(expression->program.bf_insns, data, wire_len, len) != 0;
+	return expression->all || bpf_filter(expression->insns, data, wire_len, len) != 0;
 }
 
 #endif

@@ -10,19 +10,21 @@
 #ifndef WORKERS_CONFIG_H
 #define WORKERS_CONFIG_H
 
+#include "steering/method.h"
 #include "xdp/netset.h"
 #include "xdp/xdp_abi.h"
 #include <net/if.h>
 #include <stdbool.h>
 #include <stdint.h>
 
-#define CONFIG_NAME_BYTES   32 /* of a group, a set or an instance, with the terminator */
-#define CONFIG_GROUPS_MAX   64
-#define CONFIG_MEMBERS_MAX  64 /* of one group */
-#define CONFIG_CPUS_MAX     1024
+#define CONFIG_NAME_BYTES  32 /* of a group, a set or an instance, with the terminator */
+#define CONFIG_GROUPS_MAX  64
+#define CONFIG_MEMBERS_MAX 64 /* of one group */
+#define CONFIG_CPUS_MAX    1024
 
 enum config_mode {
-	CONFIG_MODE_AUTO = 0,  /* native where the driver can, else generic; zero-copy where it can */
+	CONFIG_MODE_AUTO =
+		0, /* native where the driver can, else generic; zero-copy where it can */
 	CONFIG_MODE_ZERO_COPY, /* native and zero-copy, or fail */
 	CONFIG_MODE_NATIVE,    /* native, or fail */
 	CONFIG_MODE_GENERIC    /* in the stack, any driver */
@@ -32,13 +34,6 @@ enum config_idle {
 	CONFIG_IDLE_ADAPTIVE = 0, /* spin a while, then sleep until a packet comes */
 	CONFIG_IDLE_SPIN,         /* never sleep */
 	CONFIG_IDLE_SLEEP         /* sleep as soon as there is nothing */
-};
-
-enum config_steer {
-	CONFIG_STEER_FLOW = 0,    /* symmetric hash over addresses, ports and protocol */
-	CONFIG_STEER_IP_PAIR,     /* symmetric hash over the two addresses */
-	CONFIG_STEER_ROUND_ROBIN, /* per worker, one after the other */
-	CONFIG_STEER_BROADCAST    /* to every member */
 };
 
 enum config_sink {
@@ -79,7 +74,7 @@ struct config_filter {
 struct config_group {
 	char name[CONFIG_NAME_BYTES];
 	char *match; /* tcpdump expression; NULL: every packet */
-	enum config_steer steer;
+	enum method steer;
 	uint32_t members; /* 1 to CONFIG_MEMBERS_MAX */
 	enum config_sink sink;
 	enum config_run run;

@@ -20,7 +20,10 @@
 #include <linux/types.h>
 
 #define XFQ_META_BYTES 32
-#define XFQ_META_MAGIC 0x5846 /* "XF"; anything else: nobody filled this metadata */
+/* Who filled the metadata: the XDP program writes RAW; the worker, once it has checked it or parsed
+ * the packet itself, CHECKED. So what a frame's last packet left behind is never taken for new. */
+#define XFQ_META_RAW     0x5852 /* "XR" */
+#define XFQ_META_CHECKED 0x5846 /* "XF": the only value that a member sees */
 
 /* struct xfq_meta.rule of a packet that no rule named, so that `default` decided. */
 #define XFQ_RULE_DEFAULT 0xffff
@@ -40,11 +43,12 @@ struct xfq_meta {
 	__u64 ts_ns;     /* CLOCK_REALTIME in ns: live, the burst's arrival; offline, the file's */
 	__u32 flow_hash; /* the same for both directions of a flow; see docs/life-of-a-packet.md */
 	__u32 wire_len;  /* bytes on the wire; more than the descriptor's len where XFQ_META_CUT */
-	__u16 magic;     /* XFQ_META_MAGIC */
+	__u16 magic;     /* XFQ_META_RAW or XFQ_META_CHECKED */
 	__u16 flags;     /* XFQ_META_* */
 	__u16 l3_off;    /* IP header; 0: not IP, or its first bytes are missing */
 	__u16 l4_off;    /* header after IP and its extensions; 0: none, or a later fragment */
-	__u16 payload_off; /* first byte after the L4 header; 0: none, or the header is incomplete */
+	__u16 payload_off; /* first byte after the L4 header; 0: none, or the header is incomplete
+			    */
 	__u16 ethertype;   /* the one after all VLAN tags; 0: missing */
 	__u16 rule;        /* index of the rule that steered it, or XFQ_RULE_DEFAULT */
 	__u8 l4_proto;     /* IP protocol number of what is at l4_off; 0 where not known */

@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "apps/commands.h"
+#include "apps/rule_text.h"
+#include "steering/policy.h"
+#include "workers/config.h"
+#include "workers/interface.h"
+#include "workers/topology.h"
+#include <getopt.h>
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+static const char check_help[] =
+	"Usage: xfq check CONFIG [--json]\n"
+	"Parse and compile everything in CONFIG and print the plan; needs no root and changes\n"
+	"nothing. Every error is a line FILE:LINE: text.\n\n"
+	"  --json    the plan as one JSON object\n\n"
+	"Exit status: 0 the config is good, 1 it has errors, 2 usage.\n";
+
+static json_t *check_rules(const struct config *config)
+{
+	const struct xdp_policy *policy = &config->filter.policy;
+	json_t *rules = json_array();
+	char text[128];
+
+	for (uint32_t i = 0; i < policy->rule_cnt; i++) {
+		rule_text(&config->filter, &policy->rules[i], text, sizeof(text));
+		json_array_append_new(
+			rules, json_pack("{s:I, s:s, s:s}", "id", (json_int_t)i, "action",
+					 rule_verdict_name(policy->rules[i].action), "what", text));
+	}
+	return rules;
+}
+
+static json_t *check_sets(const struct config *config)
+{
+	json_t *sets = json_object();
+
+	for (uint32_t i = 0; i < config->filter.set_cnt; i++)
+		json_object_set_new(
+			sets, config->filter.sets[i].name,
+			json_integer((json_int_t)config->filter.sets[i].nets.prefix_cnt));
+	return sets;
+}
+
+/* The groups, compiled: the size of each expression in classic BPF instructions. */
+static json_t *check_groups(const struct config *config)
+{
+	json_t *groups = json_object();
+
+	for (uint32_t i = 0; i < config->group_cnt; i++) {
+		const struct config_group *group = &config->groups[i];
+		struct expression match;
+
+		/* it compiled when the config was read; a failure now is want of memory */
+		if (expression_compile(&match, group->match, NULL))
+			continue;
+		json_object_set_new(
+			groups, group->name,
+			json_pack("{s:s, s:I, s:s, s:I, s:s, s:s, s:I}", "match",
+				  group->match ? group->match : "", "instructions",
+				  (json_int_t)match.insn_cnt, "steer", method_name(group->steer),
+				  "members", (json_int_t)group->members, "sink",
+				  group->sink == CONFIG_SINK_PCAP ? "pcap" : "count", "run",
+				  group->run == CONFIG_RUN_WORKER ? "worker" : "thread", "ring",
+				  (json_int_t)group->ring_slots));
+		expression_destroy(&match);
+	}
+	return groups;
+}
+
+/* The interfaces that there are on this machine; returns the number of workers they ask for. */
+static uint32_t check_interfaces(const struct config *config, json_t *interfaces,
+				 struct placement_hint *hints)
+{
+	uint32_t workers = 0;
+
+	for (uint32_t i = 0; i < config->interface_cnt; i++) {
+		struct interface interface;
+		struct xfq_error error;
+		json_t *object = json_pack("{s:s}", "name", config->interfaces[i].name);
+
+		json_array_append_new(interfaces, object);
+		if (interface_open(&interface, config->interfaces[i].name, false, &error)) {
+			json_object_set_new(object, "warning", json_string(error.text));
+			continue;
+		}
+		json_object_set_new(object, "driver", json_string(interface.driver));
+		json_object_set_new(object, "queues", json_integer(interface.queue_cnt));
+		json_object_set_new(object, "mtu", json_integer(interface.mtu));
+		if (interface.queue_cnt > workers && interface.queue_cnt <= XDP_QUEUES_MAX) {
+			workers = interface.queue_cnt;
+			topology_hints("", interface.name, hints, workers);
+		}
+		interface_close(&interface);
+	}
+	return workers;
+}
+
+/* Where the workers would run; a configured CPU that does not exist is an error. */
+static int check_workers(const struct config *config, uint32_t cnt,
+			 const struct placement_hint *hints, json_t *workers)
+{
+	struct placement_request request = {
+		.worker_cnt = cnt,
+		.hints = hints,
+		.hint_cnt = cnt,
+		.cpus = config->workers.cpus,
+		.cpu_cnt = config->workers.cpu_cnt,
+	};
+	struct placement plan[XDP_QUEUES_MAX];
+	struct xfq_error error = {0};
+	hwloc_topology_t topology;
+	int code;
+
+	if (cnt == 0)
+		return 0;
+	code = topology_open(&topology, &error);
+	if (code == 0) {
+		code = placement_plan(topology, &request, plan, &error);
+		topology_close(topology);
+	}
+	if (code) {
+		fprintf(stderr, "%s: workers.cpus: %s\n", config->path, error.text);
+		return code;
+	}
+	for (uint32_t i = 0; i < cnt; i++)
+		json_array_append_new(
+			workers, json_pack("{s:I, s:I, s:I, s:b}", "id", (json_int_t)i, "cpu",
+					   (json_int_t)plan[i].cpu, "node",
+					   (json_int_t)plan[i].node, "shared_cpu", plan[i].shared));
+	return 0;
+}
+
+static const char *check_text(const json_t *object, const char *key)
+{
+	return json_string_value(json_object_get(object, key));
+}
+
+static long long check_number(const json_t *object, const char *key)
+{
+	return (long long)json_integer_value(json_object_get(object, key));
+}
+
+static void check_print_machine(json_t *plan)
+{
+	json_t *item;
+	size_t i;
+
+	json_array_foreach(json_object_get(plan, "interfaces"), i, item)
+	{
+		if (check_text(item, "warning"))
+			printf("interface %s: not here now: %s\n", check_text(item, "name"),
+			       check_text(item, "warning"));
+		else
+			printf("interface %s: driver %s, %lld queues, MTU %lld\n",
+			       check_text(item, "name"), check_text(item, "driver"),
+			       check_number(item, "queues"), check_number(item, "mtu"));
+	}
+	json_array_foreach(json_object_get(plan, "workers"), i, item)
+		printf("worker %zu: queue %zu of every interface, CPU %lld, node %lld%s\n", i, i,
+		       check_number(item, "cpu"), check_number(item, "node"),
+		       json_is_true(json_object_get(item, "shared_cpu"))
+			       ? ", a CPU that another worker has too"
+			       : "");
+}
+
+static void check_print(json_t *plan)
+{
+	const char *name;
+	json_t *item;
+	size_t i;
+
+	printf("instance %s\n", check_text(plan, "name"));
+	check_print_machine(plan);
+	json_object_foreach(json_object_get(plan, "sets"), name, item)
+		printf("set %s: %lld prefixes\n", name, (long long)json_integer_value(item));
+	json_array_foreach(json_object_get(plan, "rules"), i, item) printf(
+		"rule %zu: %s %s\n", i, check_text(item, "action"), check_text(item, "what"));
+	printf("default: %s\n", check_text(plan, "default"));
+	json_object_foreach(json_object_get(plan, "groups"), name, item)
+		printf("group %s: \"%s\" (%lld BPF instructions), %s over %lld, sink %s, run %s\n",
+		       name, check_text(item, "match"), check_number(item, "instructions"),
+		       check_text(item, "steer"), check_number(item, "members"),
+		       check_text(item, "sink"), check_text(item, "run"));
+}
+
+static int check_plan(const struct config *config, bool as_json)
+{
+	struct placement_hint hints[XDP_QUEUES_MAX];
+	json_t *interfaces = json_array(), *workers = json_array();
+	json_t *plan = json_object();
+	uint32_t worker_cnt = check_interfaces(config, interfaces, hints);
+	int code = check_workers(config, worker_cnt, hints, workers);
+
+	json_object_set_new(plan, "name", json_string(config->name));
+	json_object_set_new(plan, "interfaces", interfaces);
+	json_object_set_new(plan, "workers", workers);
+	json_object_set_new(plan, "sets", check_sets(config));
+	json_object_set_new(plan, "rules", check_rules(config));
+	json_object_set_new(plan, "default",
+			    json_string(rule_verdict_name(config->filter.policy.default_verdict)));
+	json_object_set_new(plan, "groups", check_groups(config));
+	if (code == 0 && as_json) {
+		json_dumpf(plan, stdout, JSON_INDENT(1));
+		putchar('\n');
+	} else if (code == 0) {
+		check_print(plan);
+	}
+	json_decref(plan);
+	return code ? COMMAND_FAILED : COMMAND_DONE;
+}
+
+int command_check(int argc, char **argv)
+{
+	static const struct option options[] = {
+		{"json", no_argument, NULL, 'j'}, {"help", no_argument, NULL, 'h'}, {0}};
+	struct config config;
+	bool as_json = false;
+	int option, status;
+
+	while ((option = getopt_long(argc, argv, "h", options, NULL)) != -1) {
+		switch (option) {
+		case 'j':
+			as_json = true;
+			break;
+		case 'h':
+			fputs(check_help, stdout);
+			return COMMAND_DONE;
+		default:
+			fputs(check_help, stderr);
+			return COMMAND_USAGE;
+		}
+	}
+	if (argc - optind != 1) {
+		fputs(check_help, stderr);
+		return COMMAND_USAGE;
+	}
+	status = command_config(&config, argv[optind]);
+	if (status)
+		return status;
+	status = check_plan(&config, as_json);
+	config_destroy(&config);
+	return status;
+}

@@ -1,0 +1,348 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "apps/commands.h"
+#include "apps/control.h"
+#include "apps/stats_json.h"
+#include "apps/stats_table.h"
+#include "workers/engine.h"
+#include <errno.h>
+#include <getopt.h>
+#include <math.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <sys/timerfd.h>
+#include <time.h>
+#include <unistd.h>
+
+static const char run_help[] =
+	"Usage: xfq run CONFIG [--read FILE] [--write DIR] [--for SECONDS] [--json] [--live]\n"
+	"Steer packets as CONFIG says, in the foreground, until Ctrl-C; then print a summary.\n\n"
+	"  --read FILE    take packets from a capture file (pcap, pcapng, - for standard input)\n"
+	"                 instead of the interfaces; needs no root; ends with the file\n"
+	"  --write DIR    every member writes what it gets to DIR/GROUP.MEMBER.pcapng\n"
+	"  --for SECONDS  end after that time\n"
+	"  --json         the summary as one JSON object on standard output\n"
+	"  --live         show a table while running: redrawn each second on a terminal, else\n"
+	"                 printed every 5 s (on a terminal it is shown anyway)\n\n"
+	"Exit status: 0 done, 1 failed, 2 usage.\n";
+
+#define RUN_TABLE_SECONDS 5 /* between tables where there is no terminal */
+#define RUN_SECONDS_MAX   (10.0 * 365 * 86400)
+
+struct run_arguments {
+	const char *config_path;
+	struct engine_options engine;
+	double seconds; /* 0: until it is told to end */
+	bool json, live;
+};
+
+struct run {
+	struct run_arguments arguments;
+	struct config config;
+	struct engine engine;
+	struct control control;
+	int signal_fd, tick_fd, end_fd;
+	json_t *before; /* last live snapshot, for the rates */
+	uint64_t ticks;
+	bool failed;
+};
+
+static void run_say(const char *text)
+{
+	fprintf(stderr, "xfq run: %s\n", text);
+}
+
+/* The counters now; NULL without memory. */
+static json_t *run_snapshot(struct run *run)
+{
+	struct stats stats;
+	json_t *object;
+
+	if (engine_stats(&run->engine, &stats))
+		return NULL;
+	object = stats_json(&stats);
+	stats_destroy(&stats);
+	return object;
+}
+
+/* Answer "status". */
+static char *run_status(void *context)
+{
+	json_t *object = run_snapshot(context);
+	char *text = object ? json_dumps(object, JSON_COMPACT) : NULL;
+
+	json_decref(object);
+	return text;
+}
+
+/* The live table goes where the JSON object does not. */
+static FILE *run_table_out(const struct run *run)
+{
+	return run->arguments.json ? stderr : stdout;
+}
+
+static void run_draw(struct run *run)
+{
+	FILE *out = run_table_out(run);
+	bool terminal = isatty(fileno(out));
+	double seconds = terminal ? 1 : RUN_TABLE_SECONDS;
+	json_t *now;
+
+	if (!terminal && run->ticks % RUN_TABLE_SECONDS != 0)
+		return;
+	now = run_snapshot(run);
+	if (!now)
+		return;
+	if (terminal)
+		fputs("\033[H\033[J", out);
+	stats_table(out, now, run->before, seconds, false);
+	if (!terminal)
+		fputc('\n', out);
+	fflush(out);
+	json_decref(run->before);
+	run->before = now;
+}
+
+static void run_gone(const char *name, void *context)
+{
+	struct run *run = context;
+
+	fprintf(stderr, "xfq run: %s: the interface went away\n", name);
+	run->failed = true;
+}
+
+/* A timer that fires after, and then every, so many seconds; one that never fires for 0. */
+static int run_timer(double first, double every)
+{
+	struct itimerspec when = {0};
+	int fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+
+	when.it_value.tv_sec = (time_t)first;
+	when.it_value.tv_nsec = (long)(fmod(first, 1) * 1e9);
+	when.it_interval.tv_sec = (time_t)every;
+	if (fd >= 0 && timerfd_settime(fd, 0, &when, NULL)) {
+		close(fd);
+		return -1;
+	}
+	return fd;
+}
+
+/* One round of the control loop. Returns whether to go on. */
+static bool run_round(struct run *run)
+{
+	struct pollfd fds[CONTROL_CLIENTS_MAX + 6];
+	struct signalfd_siginfo signal_info;
+	uint64_t fired;
+	nfds_t cnt = 0;
+
+	fds[cnt++] = (struct pollfd){.fd = run->signal_fd, .events = POLLIN};
+	fds[cnt++] = (struct pollfd){.fd = run->end_fd, .events = POLLIN};
+	fds[cnt++] = (struct pollfd){.fd = run->tick_fd, .events = POLLIN};
+	fds[cnt++] = (struct pollfd){.fd = run->engine.done_fd, .events = POLLIN};
+	/* poll skips negative descriptors: there is nothing to watch where a file is read */
+	fds[cnt++] = (struct pollfd){.fd = run->engine.watch.fd, .events = POLLIN};
+	cnt += control_poll(&run->control, fds + cnt);
+	if (poll(fds, cnt, -1) < 0)
+		return errno == EINTR;
+	if (fds[0].revents) {
+		(void)!read(run->signal_fd, &signal_info, sizeof(signal_info));
+		return false;
+	}
+	if (fds[1].revents || (fds[3].revents && engine_is_done(&run->engine)))
+		return false;
+	if (fds[2].revents && read(run->tick_fd, &fired, sizeof(fired)) == sizeof(fired)) {
+		run->ticks += fired;
+		run_draw(run);
+	}
+	if (fds[4].revents && engine_watch(&run->engine, run_gone, run) == 0) {
+		run_say("no interface is left");
+		return false;
+	}
+	control_serve(&run->control, run_status, run);
+	return true;
+}
+
+/* What was got, in a line. */
+static void run_announce(struct run *run)
+{
+	struct stats stats;
+
+	if (engine_stats(&run->engine, &stats))
+		return;
+	for (uint32_t i = 0; i < stats.interface_cnt; i++) {
+		const struct stats_interface *interface = &stats.interfaces[i];
+
+		fprintf(stderr,
+			"xfq run: %s: %s (%s), XDP %s, AF_XDP %s, %u queue%s, frames in %s\n",
+			stats.name, interface->name, interface->driver, interface->mode,
+			interface->zero_copy ? "zero-copy" : "copy mode", interface->queues,
+			interface->queues == 1 ? "" : "s",
+			stats.huge_pages ? "huge pages" : "ordinary pages");
+	}
+	for (uint32_t i = 0; i < stats.worker_cnt; i++)
+		if (stats.workers[i].shared_cpu)
+			fprintf(stderr, "xfq run: worker %u shares CPU %d with another worker\n", i,
+				stats.workers[i].cpu);
+	stats_destroy(&stats);
+}
+
+static int run_set_up(struct run *run, struct xfq_error *error)
+{
+	const struct run_arguments *arguments = &run->arguments;
+	int code = engine_create(&run->engine, &run->config, &arguments->engine, error);
+
+	if (code)
+		return code;
+	if (!arguments->engine.read_path) {
+		code = control_open(&run->control, run->config.name, error);
+		if (code)
+			return code;
+	}
+	return engine_start(&run->engine, error);
+}
+
+/* The summary. Returns whether it could be made and written. */
+static bool run_finish(struct run *run)
+{
+	json_t *object = run_snapshot(run);
+	bool written;
+
+	if (!object) {
+		run_say("no memory for the summary");
+		return false;
+	}
+	if (run->arguments.json) {
+		json_dumpf(object, stdout, JSON_INDENT(1));
+		putchar('\n');
+	} else {
+		if (run->arguments.live && isatty(STDOUT_FILENO))
+			fputs("\033[H\033[J", stdout);
+		stats_table(stdout, object, NULL, 0, true);
+	}
+	json_decref(object);
+	written = fflush(stdout) == 0 && !ferror(stdout);
+	if (!written)
+		run_say("writing the summary failed");
+	return written;
+}
+
+static int run_loop(struct run *run)
+{
+	struct xfq_error error = {0};
+	int status = COMMAND_DONE;
+
+	if (run_set_up(run, &error)) {
+		run_say(error.text);
+		return COMMAND_FAILED;
+	}
+	run_announce(run);
+	while (run_round(run))
+		;
+	if (engine_stop(&run->engine, &error)) {
+		run_say(error.text);
+		status = COMMAND_FAILED;
+	}
+	if (!run_finish(run) || run->failed)
+		status = COMMAND_FAILED;
+	return status;
+}
+
+/* Read the arguments. COMMAND_DONE to go on; *ended where only help was asked for. */
+static int run_parse(int argc, char **argv, struct run_arguments *arguments, bool *ended)
+{
+	static const struct option options[] = {{"read", required_argument, NULL, 'r'},
+						{"write", required_argument, NULL, 'w'},
+						{"for", required_argument, NULL, 'f'},
+						{"json", no_argument, NULL, 'j'},
+						{"live", no_argument, NULL, 'l'},
+						{"help", no_argument, NULL, 'h'},
+						{0}};
+	char *end;
+	int option;
+
+	while ((option = getopt_long(argc, argv, "h", options, NULL)) != -1) {
+		switch (option) {
+		case 'r':
+			arguments->engine.read_path = optarg;
+			break;
+		case 'w':
+			arguments->engine.write_dir = optarg;
+			break;
+		case 'f':
+			arguments->seconds = strtod(optarg, &end);
+			if (*end || end == optarg || !(arguments->seconds > 0) ||
+			    arguments->seconds > RUN_SECONDS_MAX) {
+				fprintf(stderr,
+					"xfq run: --for %s: not a number of seconds above 0\n",
+					optarg);
+				return COMMAND_USAGE;
+			}
+			break;
+		case 'j':
+			arguments->json = true;
+			break;
+		case 'l':
+			arguments->live = true;
+			break;
+		case 'h':
+			fputs(run_help, stdout);
+			*ended = true;
+			return COMMAND_DONE;
+		default:
+			fputs(run_help, stderr);
+			return COMMAND_USAGE;
+		}
+	}
+	if (argc - optind != 1) {
+		fputs(run_help, stderr);
+		return COMMAND_USAGE;
+	}
+	arguments->config_path = argv[optind];
+	return COMMAND_DONE;
+}
+
+int command_run(int argc, char **argv)
+{
+	struct run run = {.control.fd = -1, .signal_fd = -1, .tick_fd = -1, .end_fd = -1};
+	bool ended = false;
+	sigset_t signals;
+	int status = run_parse(argc, argv, &run.arguments, &ended);
+
+	if (status || ended)
+		return status;
+	status = command_config(&run.config, run.arguments.config_path);
+	if (status)
+		return status;
+	if (!run.arguments.json && !run.arguments.engine.read_path && isatty(STDOUT_FILENO))
+		run.arguments.live = true;
+	/* before any thread, so that all of them leave signals to this loop */
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGINT);
+	sigaddset(&signals, SIGTERM);
+	sigaddset(&signals, SIGHUP);
+	sigprocmask(SIG_BLOCK, &signals, NULL);
+	signal(SIGPIPE, SIG_IGN);
+	run.signal_fd = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
+	run.end_fd = run_timer(run.arguments.seconds, 0);
+	run.tick_fd = run_timer(run.arguments.live ? 1 : 0, run.arguments.live ? 1 : 0);
+	if (run.signal_fd < 0 || run.end_fd < 0 || run.tick_fd < 0) {
+		fprintf(stderr, "xfq run: signals and timers: %s\n", strerror(errno));
+		status = COMMAND_FAILED;
+	} else {
+		status = run_loop(&run);
+	}
+	control_close(&run.control);
+	engine_destroy(&run.engine);
+	config_destroy(&run.config);
+	json_decref(run.before);
+	if (run.signal_fd >= 0)
+		close(run.signal_fd);
+	if (run.end_fd >= 0)
+		close(run.end_fd);
+	if (run.tick_fd >= 0)
+		close(run.tick_fd);
+	return status;
+}

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The configuration file: YAML into struct config.
+ *
+ *	name: demo                   # of the instance; default: the first interface's, or xfq
+ *	interfaces:                  # none: for capture files only
+ *	  - { name: eth0, queues: all, mode: auto, promiscuous: true }
+ *	                             # mode: auto | zero-copy | native | generic
+ *	workers: { cpus: auto, idle: adaptive, frames: 16384, frame_size: 2048 }
+ *	                             # cpus: auto or a list such as [0, 2, "4-7"]
+ *	                             # idle: adaptive | spin | sleep; frame_size: 2048 | 4096
+ *	filter:
+ *	  default: steer             # steer | pass | drop
+ *	  malformed: rules           # rules | drop | pass
+ *	  sets:
+ *	    blocklist: { type: net, file: blocklist.txt }
+ *	    lab: { type: net, entries: [192.0.2.0/24, "2001:db8::/32"] }
+ *	  rules:                     # the first that matches decides: drop | pass | steer
+ *	    - { action: drop, in: { set: blocklist, field: src } }  # src | dst | either
+ *	    - { action: drop, proto: udp, port: 53 }  # also sport, dport; a number or LO-HI
+ *	groups:
+ *	  web:                       # every key may be left out
+ *	    match: tcp port 80       # default: every packet
+ *	    steer: flow              # flow | ip-pair | round-robin | broadcast
+ *	    members: 4               # default 1
+ *	    sink: pcap               # count | pcap; default count
+ *	    dir: captures            # of sink pcap; default "."
+ *	    run: thread              # thread | worker
+ *	    ring: 1024               # slots, a power of two
+ *
+ * Everything wrong with a file is reported in one run, each error a line "FILE:LINE: KEY: text";
+ * only what makes the text no YAML at all ends the run at once. What the format foresees but this
+ * version does not have is refused by name. A section that is left empty is one that is not there.
+ * Limits: a file of 16 MiB, a set's file of 64 MiB, and those of config_document.h and
+ * config_schema.h.
+ *
+ * Set-up only, one thread at a time (libpcap compiles the expressions). Nothing is printed.
+ */
+#ifndef APPS_CONFIG_YAML_H
+#define APPS_CONFIG_YAML_H
+
+#include "apps/config_errors.h"
+#include "workers/config.h"
+#include <stddef.h>
+
+/*
+ * Read a configuration file. Set files are relative to its folder. `config` is taken as
+ * uninitialised memory; `errors` is zeroed memory or an empty list.
+ *
+ * Returns 0, and the caller owns what config_destroy() frees; or -EINVAL for a file with errors,
+ * -ENOMEM, or the -errno of a file that cannot be read (-EISDIR, -ENOENT, ...; -EFBIG beyond
+ * 16 MiB). Then `config` is zeroed and `errors` has a line or more, sorted; the caller frees them
+ * with config_errors_destroy().
+ */
+int config_read(struct config *config, const char *path, struct config_errors *errors);
+
+/*
+ * The same from `len` bytes of text. `name` stands for the file in messages; set files are relative
+ * to `dir`. With a `dir` of NULL the text stands alone: no file is opened, and the groups' `match`
+ * is not compiled, which could ask a name server. Returns as above.
+ */
+int config_read_buffer(struct config *config, const char *name, const char *dir, const void *text,
+		       size_t len, struct config_errors *errors);
+
+#endif

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "apps/commands.h"
+#include <stdio.h>
+#include <string.h>
+
+static const struct {
+	const char *name;
+	int (*run)(int argc, char **argv);
+	const char *help;
+} main_commands[] = {
+	{"run", command_run, "steer packets, in the foreground; or a capture file with --read"},
+	{"check", command_check, "parse and compile a config, and print the plan"},
+	{"status", command_status, "show the counters of a running instance"},
+};
+
+#define MAIN_COMMANDS (sizeof(main_commands) / sizeof(main_commands[0]))
+
+static void main_usage(FILE *out)
+{
+	fputs("Usage: xfq COMMAND [ARGUMENTS]\n"
+	      "Steer packets from NIC queues to the applications that want them.\n\n",
+	      out);
+	for (size_t i = 0; i < MAIN_COMMANDS; i++)
+		fprintf(out, "  %-8s %s\n", main_commands[i].name, main_commands[i].help);
+	fputs("\nxfq COMMAND --help tells more; xfq --version names the version.\n"
+	      "Exit status: 0 done, 1 failed, 2 usage.\n",
+	      out);
+}
+
+int main(int argc, char **argv)
+{
+	if (argc < 2) {
+		main_usage(stderr);
+		return COMMAND_USAGE;
+	}
+	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
+		main_usage(stdout);
+		return COMMAND_DONE;
+	}
+	if (strcmp(argv[1], "--version") == 0) {
+		puts("xfq " XFQ_VERSION);
+		return COMMAND_DONE;
+	}
+	for (size_t i = 0; i < MAIN_COMMANDS; i++)
+		if (strcmp(argv[1], main_commands[i].name) == 0)
+			return main_commands[i].run(argc - 1, argv + 1);
+	fprintf(stderr, "xfq: \"%s\" is no command\n", argv[1]);
+	main_usage(stderr);
+	return COMMAND_USAGE;
+}

@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "apps/stats_json.h"
+#include "apps/rule_text.h"
+
+/* Set keys of one object from numbers: every counter fits into JSON's 63 bits. */
+static void stats_set(json_t *object, const char *key, uint64_t value)
+{
+	json_object_set_new(object, key, json_integer((json_int_t)value));
+}
+
+static json_t *stats_rule(const char *action, const struct xdp_counter *counter)
+{
+	json_t *rule = json_object();
+
+	json_object_set_new(rule, "action", json_string(action));
+	stats_set(rule, "packets", counter->packets);
+	stats_set(rule, "bytes", counter->bytes);
+	return rule;
+}
+
+static json_t *stats_filter(const struct stats *stats)
+{
+	const struct xdp_policy *policy = &stats->filter->policy;
+	json_t *filter = json_object(), *rules = json_array(), *rule;
+	char text[128];
+
+	for (uint32_t i = 0; i < policy->rule_cnt; i++) {
+		rule = stats_rule(rule_verdict_name(policy->rules[i].action), &stats->xdp.rules[i]);
+		rule_text(stats->filter, &policy->rules[i], text, sizeof(text));
+		stats_set(rule, "id", i);
+		json_object_set_new(rule, "what", json_string(text));
+		json_array_append_new(rules, rule);
+	}
+	json_object_set_new(filter, "rules", rules);
+	json_object_set_new(filter, "default",
+			    stats_rule(rule_verdict_name(policy->default_verdict),
+				       &stats->xdp.rules[XDP_RULES_MAX]));
+	return filter;
+}
+
+static json_t *stats_verdicts(const struct stats *stats)
+{
+	json_t *verdicts = json_object();
+
+	for (unsigned i = 0; i < XDP_VERDICT_CNT; i++)
+		stats_set(verdicts, rule_verdict_name(i), stats->xdp.verdicts[i].packets);
+	return verdicts;
+}
+
+/* What was noticed of packets, whatever became of them. */
+static json_t *stats_noticed(const struct stats *stats)
+{
+	json_t *noticed = json_object();
+
+	stats_set(noticed, "malformed", stats->xdp.malformed);
+	stats_set(noticed, "fragments", stats->xdp.fragments);
+	stats_set(noticed, "no_socket", stats->xdp.no_socket);
+	stats_set(noticed, "no_meta", stats->xdp.no_meta);
+	return noticed;
+}
+
+static json_t *stats_interfaces(const struct stats *stats)
+{
+	json_t *interfaces = json_array();
+
+	for (uint32_t i = 0; i < stats->interface_cnt; i++) {
+		const struct stats_interface *from = &stats->interfaces[i];
+		json_t *interface = json_object();
+
+		json_object_set_new(interface, "name", json_string(from->name));
+		json_object_set_new(interface, "driver", json_string(from->driver));
+		json_object_set_new(interface, "mode", json_string(from->mode));
+		json_object_set_new(interface, "zero_copy", json_boolean(from->zero_copy));
+		stats_set(interface, "queues", from->queues);
+		json_object_set_new(interface, "gone", json_boolean(from->gone));
+		json_array_append_new(interfaces, interface);
+	}
+	return interfaces;
+}
+
+static json_t *stats_workers(const struct stats *stats)
+{
+	json_t *workers = json_array();
+
+	for (uint32_t i = 0; i < stats->worker_cnt; i++) {
+		const struct stats_worker *from = &stats->workers[i];
+		json_t *worker = json_object();
+
+		stats_set(worker, "id", i);
+		json_object_set_new(worker, "cpu", json_integer(from->cpu));
+		json_object_set_new(worker, "node", json_integer(from->node));
+		json_object_set_new(worker, "shared_cpu", json_boolean(from->shared_cpu));
+		stats_set(worker, "received", from->received);
+		stats_set(worker, "bytes", from->bytes);
+		stats_set(worker, "unclaimed", from->unclaimed);
+		stats_set(worker, "rx_dropped", from->rx_dropped);
+		stats_set(worker, "rx_ring_full", from->rx_ring_full);
+		stats_set(worker, "fill_empty", from->fill_empty);
+		stats_set(worker, "reparsed", from->reparsed);
+		stats_set(worker, "sleeps", from->sleeps);
+		stats_set(worker, "faulty_members", from->faulty);
+		json_array_append_new(workers, worker);
+	}
+	return workers;
+}
+
+static json_t *stats_group(const struct stats_group *from)
+{
+	json_t *group = json_object(), *members = json_array();
+
+	json_object_set_new(group, "match", json_string(from->match));
+	json_object_set_new(group, "steer", json_string(from->steer));
+	stats_set(group, "packets", from->packets);
+	stats_set(group, "bytes", from->bytes);
+	for (uint32_t i = 0; i < from->member_cnt; i++) {
+		const struct stats_member *m = &from->members[i];
+		json_t *member = json_object();
+
+		stats_set(member, "id", i);
+		stats_set(member, "packets", m->packets);
+		stats_set(member, "bytes", m->bytes);
+		stats_set(member, "lost", m->lost_ring + m->lost_quota + m->lost_detached);
+		stats_set(member, "lost_ring", m->lost_ring);
+		stats_set(member, "lost_quota", m->lost_quota);
+		stats_set(member, "lost_detached", m->lost_detached);
+		stats_set(member, "consumed", m->consumed);
+		stats_set(member, "queued", m->queued);
+		json_array_append_new(members, member);
+	}
+	json_object_set_new(group, "members", members);
+	return group;
+}
+
+static json_t *stats_frames(const struct stats *stats)
+{
+	json_t *frames = json_object();
+
+	stats_set(frames, "total", stats->frames.total);
+	stats_set(frames, "free", stats->frames.free);
+	stats_set(frames, "kernel", stats->frames.kernel);
+	stats_set(frames, "worker", stats->frames.worker);
+	stats_set(frames, "held", stats->frames.held);
+	stats_set(frames, "tx", stats->frames.tx);
+	json_object_set_new(frames, "huge_pages", json_boolean(stats->huge_pages));
+	return frames;
+}
+
+json_t *stats_json(const struct stats *stats)
+{
+	json_t *object = json_object(), *groups = json_object();
+
+	json_object_set_new(object, "name", json_string(stats->name));
+	if (stats->source)
+		json_object_set_new(object, "source", json_string(stats->source));
+	json_object_set_new(object, "uptime_seconds",
+			    json_real((double)(stats->uptime_ns / 1000000) / 1e3));
+	json_object_set_new(object, "interfaces", stats_interfaces(stats));
+	json_object_set_new(object, "filter", stats_filter(stats));
+	json_object_set_new(object, "verdicts", stats_verdicts(stats));
+	json_object_set_new(object, "noticed", stats_noticed(stats));
+	json_object_set_new(object, "workers", stats_workers(stats));
+	for (uint32_t i = 0; i < stats->group_cnt; i++)
+		json_object_set_new(groups, stats->groups[i].name, stats_group(&stats->groups[i]));
+	json_object_set_new(object, "groups", groups);
+	json_object_set_new(object, "frames", stats_frames(stats));
+	return object;
+}

@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "apps/stats_table.h"
+#include <stdint.h>
+#include <string.h>
+
+/* A counter of an object; 0 where there is none. */
+static long long table_get(const json_t *object, const char *key)
+{
+	return (long long)json_integer_value(json_object_get(object, key));
+}
+
+static const char *table_text(const json_t *object, const char *key)
+{
+	const char *text = json_string_value(json_object_get(object, key));
+
+	return text ? text : "";
+}
+
+/* Sum a key over an array of objects. */
+static long long table_sum(const json_t *array, const char *key)
+{
+	long long sum = 0;
+
+	for (size_t i = 0; i < json_array_size(array); i++)
+		sum += table_get(json_array_get(array, i), key);
+	return sum;
+}
+
+/* Packets a second since `before`, or an empty column. */
+static void table_rate(FILE *out, long long now, const json_t *before, const char *key,
+		       double seconds)
+{
+	double rate;
+
+	if (!before || seconds <= 0) {
+		fputc('\n', out);
+		return;
+	}
+	rate = (double)(now - table_get(before, key)) / seconds;
+	if (rate < 0)
+		rate = 0;
+	if (rate >= 1e6)
+		fprintf(out, " %9.2f M/s\n", rate / 1e6);
+	else
+		fprintf(out, " %9.0f /s\n", rate);
+}
+
+static void table_head(FILE *out, const json_t *now)
+{
+	const json_t *interfaces = json_object_get(now, "interfaces");
+
+	fprintf(out, "xfq %s", table_text(now, "name"));
+	if (json_object_get(now, "source"))
+		fprintf(out, ", reading %s", table_text(now, "source"));
+	for (size_t i = 0; i < json_array_size(interfaces); i++) {
+		const json_t *interface = json_array_get(interfaces, i);
+
+		fprintf(out, ", %s: %s XDP, %s, %lld queue%s%s", table_text(interface, "name"),
+			table_text(interface, "mode"),
+			json_is_true(json_object_get(interface, "zero_copy")) ? "zero-copy"
+									      : "copy mode",
+			table_get(interface, "queues"),
+			table_get(interface, "queues") == 1 ? "" : "s",
+			json_is_true(json_object_get(interface, "gone")) ? ", gone" : "");
+	}
+	fprintf(out, ", %.1f s\n\n", json_real_value(json_object_get(now, "uptime_seconds")));
+}
+
+static void table_rules(FILE *out, const json_t *now, const json_t *before, double seconds)
+{
+	const json_t *rules = json_object_get(json_object_get(now, "filter"), "rules");
+	const json_t *rules_before = json_object_get(json_object_get(before, "filter"), "rules");
+	const json_t *other = json_object_get(json_object_get(now, "filter"), "default");
+	const json_t *verdicts = json_object_get(now, "verdicts");
+	const json_t *noticed = json_object_get(now, "noticed");
+
+	fprintf(out, "%-36s %12s %14s\n", "first pass", "packets", "bytes");
+	for (size_t i = 0; i < json_array_size(rules); i++) {
+		const json_t *rule = json_array_get(rules, i);
+
+		fprintf(out, "  rule %zu %-6s %-20.20s %12lld %14lld", i,
+			table_text(rule, "action"), table_text(rule, "what"),
+			table_get(rule, "packets"), table_get(rule, "bytes"));
+		table_rate(out, table_get(rule, "packets"), json_array_get(rules_before, i),
+			   "packets", seconds);
+	}
+	fprintf(out, "  default %-26s %12lld %14lld", table_text(other, "action"),
+		table_get(other, "packets"), table_get(other, "bytes"));
+	table_rate(out, table_get(other, "packets"),
+		   json_object_get(json_object_get(before, "filter"), "default"), "packets",
+		   seconds);
+	fprintf(out,
+		"  steered %lld, passed %lld, dropped %lld, taken out as malformed %lld; malformed "
+		"%lld, fragments %lld\n\n",
+		table_get(verdicts, "steer"), table_get(verdicts, "pass"),
+		table_get(verdicts, "drop"), table_get(verdicts, "malformed"),
+		table_get(noticed, "malformed"), table_get(noticed, "fragments"));
+}
+
+static void table_workers(FILE *out, const json_t *now, const json_t *before, double seconds)
+{
+	const json_t *workers = json_object_get(now, "workers");
+	const json_t *workers_before = json_object_get(before, "workers");
+
+	fprintf(out, "%-15s %9s %10s %12s %12s\n", "workers", "unclaimed", "lost full",
+		"lost dropped", "received");
+	for (size_t i = 0; i < json_array_size(workers); i++) {
+		const json_t *worker = json_array_get(workers, i);
+		long long cpu = table_get(worker, "cpu");
+		char name[48];
+
+		if (cpu < 0)
+			snprintf(name, sizeof(name), "%zu", i);
+		else
+			snprintf(name, sizeof(name), "%zu on CPU %lld", i, cpu);
+		fprintf(out, "  %-13s %9lld %10lld %12lld %12lld", name,
+			table_get(worker, "unclaimed"), table_get(worker, "rx_ring_full"),
+			table_get(worker, "rx_dropped"), table_get(worker, "received"));
+		table_rate(out, table_get(worker, "received"), json_array_get(workers_before, i),
+			   "received", seconds);
+	}
+	fputc('\n', out);
+}
+
+static void table_groups(FILE *out, const json_t *now, const json_t *before, double seconds,
+			 int members)
+{
+	const json_t *groups = json_object_get(now, "groups"), *group;
+	const json_t *groups_before = json_object_get(before, "groups");
+	const char *name;
+
+	fprintf(out, "%-13s %-11s %7s %12s %12s %10s\n", "groups", "steer", "members", "packets",
+		"delivered", "lost");
+	json_object_foreach((json_t *)(uintptr_t)groups, name, group)
+	{
+		const json_t *list = json_object_get(group, "members");
+
+		fprintf(out, "  %-11s %-11s %7zu %12lld %12lld %10lld", name,
+			table_text(group, "steer"), json_array_size(list),
+			table_get(group, "packets"), table_sum(list, "packets"),
+			table_sum(list, "lost"));
+		table_rate(out, table_get(group, "packets"), json_object_get(groups_before, name),
+			   "packets", seconds);
+		for (size_t i = 0; members && i < json_array_size(list); i++) {
+			const json_t *member = json_array_get(list, i);
+
+			fprintf(out, "    %-29zu %12s %12lld %10lld\n", i, "",
+				table_get(member, "packets"), table_get(member, "lost"));
+		}
+	}
+}
+
+void stats_table(FILE *out, const json_t *now, const json_t *before, double seconds, int members)
+{
+	const json_t *frames = json_object_get(now, "frames");
+
+	table_head(out, now);
+	table_rules(out, now, before, seconds);
+	table_workers(out, now, before, seconds);
+	table_groups(out, now, before, seconds, members);
+	fprintf(out,
+		"\nframes: %lld = %lld free + %lld kernel + %lld worker + %lld held + %lld tx\n",
+		table_get(frames, "total"), table_get(frames, "free"), table_get(frames, "kernel"),
+		table_get(frames, "worker"), table_get(frames, "held"), table_get(frames, "tx"));
+}

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Load without a NIC: packets are put through the XDP program that is attached to an interface, as
+ * if they had arrived on one of its queues.
+ *
+ *	 packets ---> generate.bpf.c ---- tail call ---> attached program ---> AF_XDP socket
+ *	 (a map)      BPF_PROG_TEST_RUN, live frames     (anyone's)
+ *
+ * The kernel runs the generator on real frames, a batch at a time (BPF_F_TEST_XDP_LIVE_FRAMES,
+ * since 5.18); the generator writes the next packet into the frame and continues as the attached
+ * program, whose verdict counts. The injecting thread's CPU does what a NIC's softirq would: it
+ * runs the program and, where the driver cannot do without, copies packets to the AF_XDP socket.
+ * A receiver that loses nothing may thus be faster than the rate it was offered.
+ *
+ * Where the kernel refuses the tail call (a program that an freplace program extends, such as
+ * libxdp's dispatcher, on new kernels), the attached program is run itself, on INJECT_DIRECT_CNT
+ * frames of a packet before the next one's turn comes. inject.direct says so.
+ *
+ * Needs root, and the network namespace of the interface. One thread at a time.
+ */
+#ifndef BENCH_INJECT_H
+#define BENCH_INJECT_H
+
+#include "bench/generate.h"
+#include <stdbool.h>
+#include <stdint.h>
+#include <xfq/error.h>
+
+#define INJECT_BATCH      64   /* frames the kernel takes through the program at once, as NAPI */
+#define INJECT_BATCH_MAX  256  /* TEST_XDP_MAX_BATCH of the kernel */
+#define INJECT_DIRECT_CNT 4096 /* frames of one packet; fewer, and setting up a run costs more */
+
+struct generate_bpf;
+
+struct inject {
+	struct generate_bpf *generate;         /* NULL where direct */
+	const struct generate_packet *packets; /* the caller's */
+	uint32_t packet_cnt;
+	const struct generate_packet *base; /* the longest: what the frames come with */
+	uint32_t next;                      /* of packets, where direct */
+	int program_fd;                     /* the attached program */
+	uint32_t ifindex;
+	uint32_t queue;
+	uint32_t batch; /* 1 to INJECT_BATCH_MAX; may be changed between runs */
+	bool direct;    /* the attached program is run itself */
+};
+
+/* What a run did. */
+struct inject_result {
+	uint64_t packets; /* handed to the attached program */
+	uint64_t ns;      /* from the first to the last of them, without the kernel's set-up */
+};
+
+/*
+ * Prepare to inject into `queue` of interface `ifname`, which must be up. The program is the one
+ * attached there now, native or generic; when it is replaced by another, create anew. `packets`
+ * stays the caller's and must outlive `inject`; of several, each run continues where the last one
+ * ended. A single one is never copied and so the cheapest; packets that are all the same after
+ * their first GENERATE_HEAD_BYTES come next. Returns 0 and a structure that
+ * inject_destroy() takes, or with nothing left to release -ENODEV (no such interface), -ENOENT (no
+ * program attached), -EINVAL (no packets or too many) or what the kernel said.
+ */
+int inject_create(struct inject *inject, const char *ifname, uint32_t queue,
+		  const struct generate_packet *packets, uint32_t packet_cnt,
+		  struct xfq_error *error);
+
+/*
+ * Inject `packets` packets, or fewer: a signal that is handled ends the run early, and that is
+ * success. Adds to `result`; its packets are exact, unless a signal ended a direct run, where up to
+ * INJECT_DIRECT_CNT more went out. Each run costs some 10 ms of set-up in the kernel, which is not
+ * in result->ns: prefer few long runs. Returns 0, -ENODEV where the interface has gone, -EPIPE
+ * where no packet got as far as the attached program, or what the kernel said: -EINVAL for a queue
+ * that the interface has not, or a kernel that knows no live frames.
+ */
+int inject_run(struct inject *inject, uint64_t packets, struct inject_result *result,
+	       struct xfq_error *error);
+
+/* Release what inject_create() made; accepts zeroed memory and what failed to be created. */
+void inject_destroy(struct inject *inject);
+
+#endif

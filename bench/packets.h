@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The packets that benches inject: always the same for the same count, valid in every header and
+ * checksum, from addresses set aside for benchmarks and documentation (RFC 2544, RFC 3849).
+ */
+#ifndef BENCH_PACKETS_H
+#define BENCH_PACKETS_H
+
+#include "bench/generate.h"
+#include <stdint.h>
+
+/*
+ * Fill `packets` with `cnt` flows, at most GENERATE_PACKETS_MAX, one packet of each, half of them
+ * from the client and half from the server, in no order. Of 100: 30 TCP port 443, 15 TCP port 80,
+ * 10 UDP port 53, 20 UDP port 4433, 4 ICMP and 1 ICMPv6 echo, 20 IPv6 TCP port 443. Of 100 again,
+ * independent of that: 50 have 64 bytes (78 where IPv6 TCP needs them), 20 have 128, 15 have 256
+ * and 15 have 512, without the frame check sequence.
+ */
+void packets_fill_mixed(struct generate_packet *packets, uint32_t cnt);
+
+/* Fill one packet: IPv4, UDP port 53, 64 bytes. */
+void packets_fill_fixed(struct generate_packet *packet);
+
+#endif

@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The worker's side of a ring to a member; include/xfq/ring.h shows the shared memory and the
+ * member's side.
+ *
+ *	  reclaimed            cons (the member's)          prod
+ *	------+-------------------+--------------------------+-----> index
+ *	      | read, to be       | published, the member    | room, up to
+ *	      | taken back        | may be reading           | reclaimed + quota
+ *
+ * frames[] says which frame each slot holds. It is private, so that a member which scribbles over
+ * what it can write can at most give its own slots back too early or too late.
+ *
+ * Thread: the worker's only.
+ */
+#ifndef STEERING_RING_H
+#define STEERING_RING_H
+
+#include "steering/frame.h"
+#include <errno.h>
+#include <stdbool.h>
+#include <xfq/ring.h>
+
+struct ring {
+	struct xfq_ring_prod *shared;
+	const struct xfq_ring_cons *cons_page; /* NULL: detached, takes nothing */
+	uint32_t *frames;                      /* of each slot */
+	uint32_t mask;
+	uint32_t quota; /* slots that may be in use at once, at most the ring's */
+	uint32_t prod;
+	uint32_t reclaimed;
+	uint32_t woken_at; /* `reclaimed` when the member was last woken */
+	bool woken;
+};
+
+/*
+ * Build a ring in shared memory of xfq_ring_prod_bytes(slots), aligned to a cache line, and a
+ * zeroed consumer page. All memory stays the caller's; `frames` holds `slots` elements. `quota` is
+ * 1 to slots. Returns 0, or -EINVAL where slots is no power of two between XFQ_RING_SLOTS_MIN and
+ * _MAX or the quota is out of range.
+ */
+static inline int ring_init(struct ring *ring, struct xfq_ring_prod *shared,
+			    const struct xfq_ring_cons *cons_page, uint32_t *frames, uint32_t slots,
+			    uint32_t quota, uint32_t worker, uint64_t umem_len)
+{
+	if (slots < XFQ_RING_SLOTS_MIN || slots > XFQ_RING_SLOTS_MAX ||
+	    (slots & (slots - 1)) != 0 || quota == 0 || quota > slots)
+		return -EINVAL;
+	*ring = (struct ring){
+		.shared = shared,
+		.cons_page = cons_page,
+		.frames = frames,
+		.mask = slots - 1,
+		.quota = quota,
+	};
+	shared->magic = XFQ_RING_MAGIC;
+	shared->version = XFQ_RING_VERSION;
+	shared->desc_len = sizeof(struct xfq_ring_desc);
+	shared->slots = slots;
+	shared->worker = worker;
+	shared->umem_len = umem_len;
+	__atomic_store_n(&shared->prod, 0, __ATOMIC_RELAXED);
+	return 0;
+}
+
+/* Slots in use: published and not yet taken back. */
+static inline uint32_t ring_used(const struct ring *ring)
+{
+	return ring->prod - ring->reclaimed;
+}
+
+/* Slots that may be written now. */
+static inline uint32_t ring_room(const struct ring *ring)
+{
+	return ring->cons_page ? ring->quota - ring_used(ring) : 0;
+}
+
+/* Write the i-th slot after what is published; i below ring_room(). Not yet visible. */
+static inline void ring_write(struct ring *ring, uint32_t i, uint32_t frame, uint64_t addr,
+			      uint32_t len)
+{
+	uint32_t slot = (ring->prod + i) & ring->mask;
+
+	ring->frames[slot] = frame;
+	ring->shared->desc[slot] = (struct xfq_ring_desc){.addr = addr, .len = len};
+}
+
+/* Make the first `cnt` written slots visible to the member. */
+static inline void ring_publish(struct ring *ring, uint32_t cnt)
+{
+	ring->prod += cnt;
+	/* pairs with the acquire load of prod in xfq_ring_peek() */
+	__atomic_store_n(&ring->shared->prod, ring->prod, __ATOMIC_RELEASE);
+}
+
+/* Take back every slot up to `cons`, whoever said so. */
+static inline void ring_reclaim_to(struct ring *ring, uint32_t cons, struct frame_table *table)
+{
+	for (; ring->reclaimed != cons; ring->reclaimed++)
+		frame_drop(table, ring->frames[ring->reclaimed & ring->mask]);
+}
+
+/*
+ * Take back what the member has released. Returns 0, or -EPROTO where its cons does not lie between
+ * what was reclaimed and what was published: the member is faulty and to be detached.
+ */
+static inline int ring_reclaim(struct ring *ring, struct frame_table *table)
+{
+	uint32_t cons;
+
+	if (!ring->cons_page)
+		return 0;
+	/* pairs with the release store of cons in xfq_ring_release() */
+	cons = __atomic_load_n(&ring->cons_page->cons, __ATOMIC_ACQUIRE);
+	if (cons - ring->reclaimed > ring->prod - ring->reclaimed)
+		return -EPROTO;
+	ring_reclaim_to(ring, cons, table);
+	return 0;
+}
+
+/* The member is gone or faulty: all its slots come back, and it is given nothing more. */
+static inline void ring_detach(struct ring *ring, struct frame_table *table)
+{
+	ring_reclaim_to(ring, ring->prod, table);
+	ring->cons_page = NULL;
+}
+
+/*
+ * Whether the member sleeps and is to be woken now; asked after a publish, with a full fence in
+ * between (the member stores `waiting` and then looks at prod; one of the two sees the other). A
+ * member is woken once until it has released something, so that one that always claims to sleep
+ * costs no system call a burst.
+ */
+static inline bool ring_wants_wake(struct ring *ring)
+{
+	if (!ring->cons_page || !__atomic_load_n(&ring->cons_page->waiting, __ATOMIC_RELAXED))
+		return false;
+	if (ring->woken && ring->woken_at == ring->reclaimed)
+		return false;
+	ring->woken = true;
+	ring->woken_at = ring->reclaimed;
+	return true;
+}
+
+#endif

@@ -1,0 +1,990 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The configuration file: what is read from a good one, and every error with its line and key. */
+#include "apps/config_document.h"
+#include "apps/config_set.h"
+#include "apps/config_yaml.h"
+#include <errno.h>
+#include <netinet/in.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define LINES_MAX 8
+
+/* --- helpers --------------------------------------------------------------------------------- */
+
+static const struct config zeroed;
+
+static void errors_show(const struct config_errors *errors)
+{
+	for (size_t i = 0; i < errors->cnt; i++)
+		print_message("%s\n", errors->lines[i].text);
+}
+
+static void read_good(struct config *config, const char *text)
+{
+	struct config_errors errors = {0};
+	int code = config_read_buffer(config, "t.yaml", ".", text, strlen(text), &errors);
+
+	errors_show(&errors);
+	assert_int_equal(code, 0);
+	assert_false(config_errors_any(&errors));
+	config_errors_destroy(&errors);
+}
+
+/* Whether a line is what was wanted, up to a '*' where its end is libyaml's own choice of words. */
+static bool line_is(const char *got, const char *wanted)
+{
+	const char *star = strchr(wanted, '*');
+
+	if (strncmp(got, "t.yaml:", 7) != 0)
+		return false;
+	return star ? strncmp(got + 7, wanted, (size_t)(star - wanted)) == 0
+		    : strcmp(got + 7, wanted) == 0;
+}
+
+/* The text is refused with exactly these lines, each without "t.yaml:" in front. */
+static void check_lines(const char *text, size_t len, const char *const *lines)
+{
+	struct config_errors errors = {0};
+	struct config config;
+	size_t cnt = 0;
+
+	assert_int_equal(config_read_buffer(&config, "t.yaml", ".", text, len, &errors), -EINVAL);
+	assert_memory_equal(&config, &zeroed, sizeof(config));
+	while (lines[cnt])
+		cnt++;
+	for (size_t i = 0; i < cnt || i < errors.cnt; i++) {
+		const char *got = i < errors.cnt ? errors.lines[i].text : "t.yaml:nothing";
+		const char *wanted = i < cnt ? lines[i] : "nothing";
+
+		if (!line_is(got, wanted)) {
+			print_message("text:\n%s\nwanted: %s\n", text, wanted);
+			errors_show(&errors);
+			fail();
+		}
+	}
+	config_errors_destroy(&errors);
+}
+
+struct bad_text {
+	const char *text;
+	const char *lines[LINES_MAX];
+};
+
+static void check_table(const struct bad_text *table, size_t cnt)
+{
+	for (size_t i = 0; i < cnt; i++)
+		check_lines(table[i].text, strlen(table[i].text), table[i].lines);
+}
+
+#define CHECK_TABLE(table) check_table(table, sizeof(table) / sizeof((table)[0]))
+
+/* A folder for files, one per test program. */
+static char folder[64];
+
+static int folder_create(void **state)
+{
+	(void)state;
+	strcpy(folder, "/tmp/xfq_test_config.XXXXXX");
+	return mkdtemp(folder) ? 0 : -1;
+}
+
+static int folder_destroy(void **state)
+{
+	static const char *const files[] = {"c.yaml", "good.txt", "bad.txt", "big.yaml", "fifo"};
+	char path[128];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+		snprintf(path, sizeof(path), "%s/%s", folder, files[i]);
+		unlink(path);
+	}
+	return rmdir(folder);
+}
+
+static const char *path_of(const char *name)
+{
+	static char path[128];
+
+	snprintf(path, sizeof(path), "%s/%s", folder, name);
+	return path;
+}
+
+static void file_write(const char *name, const char *text)
+{
+	FILE *file = fopen(path_of(name), "w");
+
+	assert_non_null(file);
+	assert_int_equal(fputs(text, file) >= 0, 1);
+	assert_int_equal(fclose(file), 0);
+}
+
+/* --- good configurations --------------------------------------------------------------------- */
+
+static const char full_text[] =
+	"name: demo.1\n"
+	"interfaces:\n"
+	"  - { name: eth0, queues: all, mode: auto, promiscuous: true }\n"
+	"  - { name: eth1, mode: zero-copy, promiscuous: false }\n"
+	"  - name: eth2\n"
+	"    mode: native\n"
+	"  - { mode: generic, name: br-lan.100 }\n"
+	"workers: { cpus: [0, 2, \"4-7\"], idle: spin, frames: 16384, frame_size: 4096 }\n"
+	"filter:\n"
+	"  rules:\n"
+	"    - { action: drop, in: { set: lab, field: src } }\n"
+	"    - { action: steer, in: { set: two, field: either }, proto: 17, sport: 53 }\n"
+	"    - { action: pass, proto: icmp6 }\n"
+	"    - { action: drop, port: 1-65535, dport: \"0\" }\n"
+	"    - { action: drop, in: { field: dst, set: two }, proto: sctp, port: 80 }\n"
+	"    - action: pass\n"
+	"  default: pass\n"
+	"  malformed: drop\n"
+	"  sets:\n"
+	"    lab: { type: net, entries: [192.0.2.0/24, \"2001:db8::/32\"] }\n"
+	"    two: { type: net, entries: [] }\n"
+	"groups:\n"
+	"  web: { match: \"tcp port 80\", steer: ip-pair, members: 64, sink: count, run: worker }\n"
+	"  all:\n"
+	"  pcap: { steer: round-robin, sink: pcap, ring: 65536, dir: captures }\n"
+	"  a.pcap:\n"
+	"    sink: pcap\n"
+	"    ring: 64\n"
+	"    steer: broadcast\n"
+	"    run: thread\n";
+
+static void check_rule(const struct xdp_rule *rule, struct xdp_rule wanted)
+{
+	assert_memory_equal(rule, &wanted, sizeof(wanted));
+}
+
+static void check_full_filter(const struct config_filter *filter)
+{
+	const struct xdp_policy *policy = &filter->policy;
+	uint8_t inside[4] = {192, 0, 2, 200}, outside[4] = {192, 0, 3, 0};
+
+	assert_int_equal(policy->default_verdict, XDP_VERDICT_PASS);
+	assert_int_equal(policy->malformed, XDP_MALFORMED_DROP);
+	assert_int_equal(policy->hash_seed, 0);
+	assert_int_equal(policy->rule_cnt, 6);
+	check_rule(&policy->rules[0],
+		   (struct xdp_rule){.action = XDP_VERDICT_DROP, .fields = XDP_RULE_SET_SRC});
+	check_rule(&policy->rules[1],
+		   (struct xdp_rule){.action = XDP_VERDICT_STEER,
+				     .fields = XDP_RULE_SET_SRC | XDP_RULE_SET_DST |
+					       XDP_RULE_PROTO | XDP_RULE_SPORT,
+				     .proto = IPPROTO_UDP,
+				     .set = 1,
+				     .sport_lo = 53,
+				     .sport_hi = 53});
+	check_rule(&policy->rules[2], (struct xdp_rule){.action = XDP_VERDICT_PASS,
+							.fields = XDP_RULE_PROTO,
+							.proto = IPPROTO_ICMPV6});
+	check_rule(&policy->rules[3], (struct xdp_rule){.action = XDP_VERDICT_DROP,
+							.fields = XDP_RULE_PORT | XDP_RULE_DPORT,
+							.port_lo = 1,
+							.port_hi = 65535});
+	check_rule(&policy->rules[4],
+		   (struct xdp_rule){.action = XDP_VERDICT_DROP,
+				     .fields = XDP_RULE_SET_DST | XDP_RULE_PROTO | XDP_RULE_PORT,
+				     .proto = IPPROTO_SCTP,
+				     .set = 1,
+				     .port_lo = 80,
+				     .port_hi = 80});
+	check_rule(&policy->rules[5], (struct xdp_rule){.action = XDP_VERDICT_PASS});
+	assert_int_equal(filter->set_cnt, 2);
+	assert_string_equal(filter->sets[0].name, "lab");
+	assert_true(netset_has(&filter->sets[0].nets, inside, false));
+	assert_false(netset_has(&filter->sets[0].nets, outside, false));
+	assert_string_equal(filter->sets[1].name, "two");
+	assert_int_equal(filter->sets[1].nets.prefix_cnt, 0);
+}
+
+static void check_full_groups(const struct config *config)
+{
+	const struct config_group *groups = config->groups;
+
+	assert_int_equal(config->group_cnt, 4);
+	assert_string_equal(groups[0].name, "web");
+	assert_string_equal(groups[0].match, "tcp port 80");
+	assert_int_equal(groups[0].steer, METHOD_IP_PAIR);
+	assert_int_equal(groups[0].members, 64);
+	assert_int_equal(groups[0].run, CONFIG_RUN_WORKER);
+	assert_int_equal(groups[0].line, 23);
+	assert_null(groups[0].dir);
+	assert_string_equal(groups[1].name, "all");
+	assert_null(groups[1].match);
+	assert_int_equal(groups[1].steer, METHOD_FLOW);
+	assert_int_equal(groups[1].members, 1);
+	assert_int_equal(groups[1].sink, CONFIG_SINK_COUNT);
+	assert_int_equal(groups[1].run, CONFIG_RUN_THREAD);
+	assert_int_equal(groups[1].ring_slots, 1024);
+	assert_int_equal(groups[1].line, 24);
+	assert_string_equal(groups[2].name, "pcap");
+	assert_int_equal(groups[2].steer, METHOD_ROUND_ROBIN);
+	assert_int_equal(groups[2].sink, CONFIG_SINK_PCAP);
+	assert_int_equal(groups[2].ring_slots, 65536);
+	assert_string_equal(groups[2].dir, "captures");
+	assert_string_equal(groups[3].name, "a.pcap");
+	assert_int_equal(groups[3].steer, METHOD_BROADCAST);
+	assert_int_equal(groups[3].ring_slots, 64);
+	assert_string_equal(groups[3].dir, ".");
+	assert_int_equal(groups[3].line, 26);
+}
+
+static void test_full(void **state)
+{
+	static const uint16_t cpus[] = {0, 2, 4, 5, 6, 7};
+	struct config config;
+
+	(void)state;
+	read_good(&config, full_text);
+	assert_string_equal(config.path, "t.yaml");
+	assert_string_equal(config.name, "demo.1");
+	assert_int_equal(config.interface_cnt, 4);
+	assert_string_equal(config.interfaces[0].name, "eth0");
+	assert_int_equal(config.interfaces[0].mode, CONFIG_MODE_AUTO);
+	assert_true(config.interfaces[0].promiscuous);
+	assert_int_equal(config.interfaces[1].mode, CONFIG_MODE_ZERO_COPY);
+	assert_false(config.interfaces[1].promiscuous);
+	assert_int_equal(config.interfaces[2].mode, CONFIG_MODE_NATIVE);
+	assert_true(config.interfaces[2].promiscuous);
+	assert_string_equal(config.interfaces[3].name, "br-lan.100");
+	assert_int_equal(config.interfaces[3].mode, CONFIG_MODE_GENERIC);
+	assert_int_equal(config.workers.cpu_cnt, 6);
+	assert_memory_equal(config.workers.cpus, cpus, sizeof(cpus));
+	assert_int_equal(config.workers.idle, CONFIG_IDLE_SPIN);
+	assert_int_equal(config.workers.frames, 16384);
+	assert_int_equal(config.workers.frame_size, 4096);
+	check_full_filter(&config.filter);
+	check_full_groups(&config);
+	config_destroy(&config);
+	assert_memory_equal(&config, &zeroed, sizeof(config));
+	config_destroy(&config);
+	config_destroy(NULL);
+}
+
+static void test_defaults(void **state)
+{
+	static const char *const texts[] = {
+		"{}",
+		"groups:\n",
+		"# all of it is left empty\ninterfaces:\nworkers:\nfilter:\ngroups: ~\n",
+		"filter: { sets: , rules: null }\nworkers: { cpus: auto }\n",
+		"---\ninterfaces: []\ngroups: {}\n...\n",
+		"\xef\xbb\xbfgroups: {}\n",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+		struct config config;
+
+		read_good(&config, texts[i]);
+		assert_string_equal(config.name, "xfq");
+		assert_int_equal(config.interface_cnt, 0);
+		assert_null(config.workers.cpus);
+		assert_int_equal(config.workers.cpu_cnt, 0);
+		assert_int_equal(config.workers.frames, 0);
+		assert_int_equal(config.workers.frame_size, 0);
+		assert_int_equal(config.workers.idle, CONFIG_IDLE_ADAPTIVE);
+		assert_int_equal(config.filter.policy.default_verdict, XDP_VERDICT_STEER);
+		assert_int_equal(config.filter.policy.malformed, XDP_MALFORMED_BY_RULES);
+		assert_int_equal(config.filter.policy.rule_cnt, 0);
+		assert_int_equal(config.filter.set_cnt, 0);
+		assert_int_equal(config.group_cnt, 0);
+		config_destroy(&config);
+	}
+}
+
+static void check_name(const char *text, const char *wanted)
+{
+	struct config config;
+
+	read_good(&config, text);
+	assert_string_equal(config.name, wanted);
+	config_destroy(&config);
+}
+
+static void test_names(void **state)
+{
+	(void)state;
+	check_name("interfaces: [{ name: eth0 }, { name: eth1 }]", "eth0");
+	check_name("interfaces: [{ name: eth0 }]\nname: other", "other");
+	check_name("interfaces: [{ name: .v@1.2+ }]", "_v_1.2_");
+	check_name("name: abcdefghijklmnopqrstuvwxyz_-.01", "abcdefghijklmnopqrstuvwxyz_-.01");
+	check_name("name: 7", "7");
+	check_name("%YAML 1.1\n--- # no %TAG\nname: a\n", "a");
+}
+
+static void test_cpus(void **state)
+{
+	struct config config;
+
+	(void)state;
+	read_good(&config, "workers: { cpus: 3 }");
+	assert_int_equal(config.workers.cpu_cnt, 1);
+	assert_int_equal(config.workers.cpus[0], 3);
+	config_destroy(&config);
+	read_good(&config, "workers: { cpus: 0-1023 }");
+	assert_int_equal(config.workers.cpu_cnt, 1024);
+	assert_int_equal(config.workers.cpus[1023], 1023);
+	config_destroy(&config);
+	read_good(&config, "workers: { cpus: [7, 5-6, 0] }");
+	assert_int_equal(config.workers.cpu_cnt, 4);
+	assert_int_equal(config.workers.cpus[0], 7);
+	assert_int_equal(config.workers.cpus[3], 0);
+	config_destroy(&config);
+}
+
+static void test_aliases(void **state)
+{
+	struct config config;
+
+	(void)state;
+	read_good(&config, "groups:\n  a: &same { members: 3 }\n  b: *same\n");
+	assert_int_equal(config.group_cnt, 2);
+	assert_int_equal(config.groups[1].members, 3);
+	assert_int_equal(config.groups[1].line, 3);
+	config_destroy(&config);
+}
+
+/* --- errors ---------------------------------------------------------------------------------- */
+
+static void test_document_errors(void **state)
+{
+	static const struct bad_text table[] = {
+		{"", {"1: the file is empty; it wants keys such as interfaces: and groups:"}},
+		{"# nothing\n\n",
+		 {"1: the file is empty; it wants keys such as interfaces: and groups:"}},
+		{"---\n", {"1: the file is empty; it wants keys such as interfaces: and groups:"}},
+		{"- a\n", {"1: wants a mapping (key: value), not a list"}},
+		{"\nhello\n", {"2: wants a mapping (key: value), not a single value"}},
+		{"name: a\n---\nname: b\n",
+		 {"2: a second document begins here; a configuration is one document"}},
+		{"groups:\n  a: { members: 1\n  b: {}\n",
+		 {"3: not YAML: while parsing a flow mapping, did not find expected ',' or '}'"}},
+		{"name: a\n@: b\n",
+		 {"2: not YAML: while scanning for the next token, found character that cannot "
+		  "start any token"}},
+		{"name: a\n\n\t\tgroups: 1\n", {"3: not YAML: *"}},
+		{"name: a\ngroups: *nowhere\n", {"2: not YAML: found undefined alias"}},
+		{"name: &a 1\ngroups: &a 1\n", {"2: not YAML: found duplicate anchor*"}},
+		{"name: a\ngroups:\n  x: \"\xff\"\n",
+		 {"3: not YAML: invalid leading UTF-8 octet*"}},
+		{"name: a\nx: \x01\n", {"2: not YAML: control characters are not allowed*"}},
+		{"%TAG ! x\n---\nname: a\n", {"1: a %TAG directive; tags are not used here"}},
+		{"# a\r%TAG ! x\n---\nname: a\n", {"1: a %TAG directive; tags are not used here"}},
+		{"groups: !include other.yaml\n",
+		 {"1: groups: tags such as !include are not used here"}},
+		{"groups:\n  a: { members: !!int 3 }\n",
+		 {"2: groups.a.members: tags such as tag:yaml.org,2002:int are not used here"}},
+	};
+
+	(void)state;
+	CHECK_TABLE(table);
+	check_lines("name: a\ngroups:\n  b\0c: {}\n", 24,
+		    (const char *[]){"3: a NUL byte: this is not a text file in UTF-8", NULL});
+}
+
+static void test_key_errors(void **state)
+{
+	static const struct bad_text table[] = {
+		{"nmae: demo\n", {"1: nmae: unknown key; did you mean \"name\"?"}},
+		{"name: a\ngroup:\n  a: {}\n", {"2: group: unknown key; did you mean \"groups\"?"}},
+		{"include: other\n",
+		 {"1: include: unknown key; there is name, interfaces, workers, filter, groups"}},
+		{"groups:\n  web:\n    <<: { members: 2 }\n",
+		 {"3: groups.web.<<: merge keys are not supported; write the keys out"}},
+		{"groups:\n  web: { sterr: flow,\n         acess: 1 }\n",
+		 {"2: groups.web.sterr: unknown key; did you mean \"steer\"?",
+		  "3: groups.web.acess: unknown key; did you mean \"access\"?"}},
+		{"filter:\n  default: drop\n  malformed: pass\n  default:\n    pass\n",
+		 {"4: filter.default: the key is given twice, first in line 2"}},
+		{"groups:\n  a: {}\n  b: {}\n  a: {}\n",
+		 {"4: groups.a: the key is given twice, first in line 2"}},
+		{"filter:\n  sets:\n    s: { type: net, entries: [] }\n    s: {}\n",
+		 {"4: filter.sets.s: the key is given twice, first in line 3"}},
+		{"[a]: 1\n", {"1: wants a single value, not a list"}},
+		{"name: a\n? { a: b }\n: 1\n",
+		 {"2: wants a single value, not a mapping (key: "
+		  "value)"}},
+		{"? ~\n: 1\n", {"1: has no value"}},
+		{"\"a\\0b\": 1\n", {"1: \"a\" has a NUL byte in it"}},
+		{"\"a\\nb\\e\\u00e9\": 1\n",
+		 {"1: a\\x0ab\\x1b\\xc3\\xa9: unknown key; there is "
+		  "name, interfaces, workers, filter, groups"}},
+		{"aaaaaaaaaabbbbbbbbbbccccccccccddddddddddeeeeeeeeeeffffffffff: 1\n",
+		 {"1: aaaaaaaaaabbbbbbbbbbccccccccccddddddddddeeeeeeee: unknown key; there is "
+		  "name, interfaces, workers, filter, groups"}},
+	};
+
+	(void)state;
+	CHECK_TABLE(table);
+}
+
+static void test_name_errors(void **state)
+{
+#define RULES " is no name: wants 1 to 31 letters, digits, '_', '.' or '-', and no '.' in front"
+	static const struct bad_text table[] = {
+		{"name: .hidden\n", {"1: name: \".hidden\"" RULES}},
+		{"name: a/b\n", {"1: name: \"a/b\"" RULES}},
+		{"name: ''\n", {"1: name: \"\"" RULES}},
+		{"name: abcdefghijklmnopqrstuvwxyz012345\n",
+		 {"1: name: \"abcdefghijklmnopqrstuvwxyz012345\"" RULES}},
+		{"name:\n", {"1: name: has no value"}},
+		{"name: [a]\n", {"1: name: wants a single value, not a list"}},
+		{"groups:\n  ../x: {}\n", {"2: groups: \"../x\"" RULES}},
+		{"filter:\n  sets:\n    \"a b\": {}\n", {"3: filter.sets: \"a b\"" RULES}},
+	};
+#undef RULES
+
+	(void)state;
+	CHECK_TABLE(table);
+}
+
+static void test_interface_errors(void **state)
+{
+#define RULES " is no interface: wants 1 to 15 characters without blanks, '/' and ':'"
+	static const struct bad_text table[] = {
+		{"interfaces: eth0\n", {"1: interfaces: wants a list, not a single value"}},
+		{"interfaces: { name: eth0 }\n",
+		 {"1: interfaces: wants a list, not a mapping (key: value)"}},
+		{"interfaces:\n  - eth0\n",
+		 {"2: interfaces[0]: wants a mapping (key: value), not a single value"}},
+		{"interfaces:\n  - { mode: auto }\n", {"2: interfaces[0].name: is missing"}},
+		{"interfaces:\n  - name: a\n  -\n", {"3: interfaces[1].name: is missing"}},
+		{"interfaces:\n  - name: a/b\n  - name: ''\n  - name: abcdefghijklmnop\n"
+		 "  - name: ..\n",
+		 {"2: interfaces[0].name: \"a/b\"" RULES, "3: interfaces[1].name: \"\"" RULES,
+		  "4: interfaces[2].name: \"abcdefghijklmnop\"" RULES,
+		  "5: interfaces[3].name: \"..\"" RULES}},
+		{"interfaces:\n  - name: a\n  - name: b\n  - mode: auto\n    name: a\n",
+		 {"5: interfaces[2].name: a is already interfaces[0]"}},
+		{"interfaces:\n  - { name: a, queues: 2 }\n",
+		 {"2: interfaces[0].queues: \"2\" is not all"}},
+		{"interfaces:\n  - { name: a, mode: fast }\n",
+		 {"2: interfaces[0].mode: \"fast\" is none of auto, zero-copy, native, generic"}},
+		{"interfaces:\n  - { name: a, mode: mirror }\n  - { name: b, mode: af_packet }\n",
+		 {"2: interfaces[0].mode: this version does not have \"mirror\"; XFQ takes what it "
+		  "steers from the kernel; use auto on a mirror port",
+		  "3: interfaces[1].mode: this version does not have \"af_packet\"; use generic, "
+		  "which works with every driver"}},
+		{"interfaces:\n  - { name: a, promiscuous: 1 }\n",
+		 {"2: interfaces[0].promiscuous: \"1\" is none of true, false"}},
+		{"interfaces:\n  - { name: a, attach: shared }\n",
+		 {"2: interfaces[0].attach: this version does not have it; XFQ's program is the "
+		  "only one on its interface"}},
+		{"interfaces:\n"
+		 "  [{ name: a }, { name: b }, { name: c }, { name: d }, { name: e }, { name: f "
+		 "},\n"
+		 "  { name: g }, { name: h },\n  { name: i }, { name: i }]\n",
+		 {"4: interfaces: more than 8 interfaces"}},
+	};
+#undef RULES
+
+	(void)state;
+	CHECK_TABLE(table);
+}
+
+static void test_worker_errors(void **state)
+{
+#define RULES " is not a CPU from 0 to 1023 or a range LO-HI of them"
+	static const struct bad_text table[] = {
+		{"workers: 4\n", {"1: workers: wants a mapping (key: value), not a single value"}},
+		{"workers: { cpus: some }\n", {"1: workers.cpus: \"some\"" RULES}},
+		{"workers: { cpus: 1024 }\n", {"1: workers.cpus: \"1024\"" RULES}},
+		{"workers: { cpus: 3-1 }\n", {"1: workers.cpus: \"3-1\"" RULES}},
+		{"workers: { cpus: 01 }\n", {"1: workers.cpus: \"01\"" RULES}},
+		{"workers: { cpus: { a: 1 } }\n",
+		 {"1: workers.cpus: wants a single value, not a mapping (key: value)"}},
+		{"workers:\n  cpus:\n  - 1\n  - -2\n  - [3]\n  - 0-4\n  - 4-\n",
+		 {"4: workers.cpus[1]: \"-2\"" RULES,
+		  "5: workers.cpus[2]: wants a single value, not a list",
+		  "6: workers.cpus[3]: CPU 1 is given twice", "7: workers.cpus[4]: \"4-\"" RULES}},
+		{"workers: { cpus: [] }\n",
+		 {"1: workers.cpus: the list is empty; \"auto\" lets XFQ choose"}},
+		{"workers: { idle: never }\n",
+		 {"1: workers.idle: \"never\" is none of adaptive, spin, sleep"}},
+		{"workers:\n  frames: 1023\n",
+		 {"2: workers.frames: \"1023\" is not a number from 1024 to 4194304"}},
+		{"workers:\n  frames: 4194305\n",
+		 {"2: workers.frames: \"4194305\" is not a number from 1024 to 4194304"}},
+		{"workers:\n  frames: 99999999999999999999999999\n",
+		 {"2: workers.frames: \"99999999999999999999999999\" is not a number from 1024 to "
+		  "4194304"}},
+		{"workers:\n  frames: 0x4000\n",
+		 {"2: workers.frames: \"0x4000\" is not a number from 1024 to 4194304"}},
+		{"workers:\n  frames: many\n",
+		 {"2: workers.frames: \"many\" is not a number from 1024 to 4194304"}},
+		{"workers:\n  frame_size: 1024\n",
+		 {"2: workers.frame_size: \"1024\" is none of 2048, 4096"}},
+	};
+#undef RULES
+
+	(void)state;
+	CHECK_TABLE(table);
+}
+
+static void test_filter_errors(void **state)
+{
+	static const struct bad_text table[] = {
+		{"filter: []\n", {"1: filter: wants a mapping (key: value), not a list"}},
+		{"filter: { default: limbo }\n",
+		 {"1: filter.default: \"limbo\" is none of steer, pass, drop"}},
+		{"filter: { default: claimed }\n",
+		 {"1: filter.default: this version does not have \"claimed\"; use steer, and rules "
+		  "that pass or drop what no group wants"}},
+		{"filter: { malformed: steer }\n",
+		 {"1: filter.malformed: \"steer\" is none of rules, drop, pass"}},
+		{"filter:\n  sets:\n  - a\n",
+		 {"3: filter.sets: wants a mapping (key: value), not a list"}},
+		{"filter:\n  sets:\n    a: {}\n",
+		 {"3: filter.sets.a.type: is missing",
+		  "3: filter.sets.a: wants a file or entries, or both"}},
+		{"filter:\n  sets:\n    a: { type: nets, entries: [] }\n",
+		 {"3: filter.sets.a.type: \"nets\" is not net"}},
+		{"filter:\n  sets:\n    a: { type: port, entries: [] }\n",
+		 {"3: filter.sets.a.type: this version does not have \"port\"; name ports or a "
+		  "range of them in the rules: port, sport, dport"}},
+		{"filter:\n  sets:\n    a: { type: flow, entries: [] }\n",
+		 {"3: filter.sets.a.type: this version does not have \"flow\"; use net for the "
+		  "addresses, and proto and ports in the rule"}},
+		{"filter:\n  sets:\n    a: { type: net, entries: 10.0.0.0/8 }\n",
+		 {"3: filter.sets.a.entries: wants a list, not a single value"}},
+		{"filter:\n  sets:\n    a:\n      type: net\n      entries:\n      - 10.0.0.0/8\n"
+		 "      - 10.0.0.0/33\n      - example.org\n      - [1]\n",
+		 {"7: filter.sets.a.entries[1]: \"10.0.0.0/33\": the length of an IPv4 prefix is a "
+		  "number from 0 to 32",
+		  "8: filter.sets.a.entries[2]: \"example.org\" is neither an address nor a prefix "
+		  "such as 192.0.2.0/24 or 2001:db8::/32",
+		  "9: filter.sets.a.entries[3]: wants a single value, not a list"}},
+	};
+
+	(void)state;
+	CHECK_TABLE(table);
+}
+
+static void test_rule_errors(void **state)
+{
+#define RULE     "filter:\n  rules:\n    - "
+#define AT       "3: filter.rules[0]."
+#define PORTS    " is not a port from 0 to 65535 or a range LO-HI of them"
+#define NO_PORTS " has no ports; ports go with proto tcp, udp, sctp or none"
+	static const struct bad_text table[] = {
+		{"filter: { rules: { action: drop } }\n",
+		 {"1: filter.rules: wants a list, not a mapping (key: value)"}},
+		{RULE "drop\n",
+		 {"3: filter.rules[0]: wants a mapping (key: value), not a single value"}},
+		{RULE "{ port: 1 }\n", {AT "action: is missing"}},
+		{RULE "{ action: reject }\n",
+		 {AT "action: \"reject\" is none of drop, pass, steer"}},
+		{RULE "{ action: tx }\n",
+		 {AT "action: this version does not have \"tx\"; use drop, pass or steer"}},
+		{RULE "{ action: limit }\n",
+		 {AT "action: this version does not have \"limit\"; use drop, pass or steer"}},
+		{RULE "{ action: drop, per: src, rate: 10 }\n",
+		 {AT "per: this version does not have it; it belongs to action limit",
+		  AT "rate: this version does not have it; it belongs to action limit"}},
+		{RULE "{ action: drop, match: udp }\n",
+		 {AT "match: this version does not have it; use proto, port and in"}},
+		{RULE "{ action: drop, proto: http }\n",
+		 {AT "proto: \"http\" is no protocol: wants a number from 0 to 255 or a name such "
+		     "as tcp, udp, icmp, icmp6, sctp"}},
+		{RULE "{ action: drop, proto: 256 }\n",
+		 {AT "proto: \"256\" is no protocol: wants a number from 0 to 255 or a name such "
+		     "as tcp, udp, icmp, icmp6, sctp"}},
+		{RULE "{ action: drop, proto: 6-6 }\n",
+		 {AT "proto: \"6-6\" is no protocol: wants a number from 0 to 255 or a name such "
+		     "as tcp, udp, icmp, icmp6, sctp"}},
+		{RULE "{ action: drop, port: 65536 }\n", {AT "port: \"65536\"" PORTS}},
+		{RULE "{ action: drop, port: 20-10 }\n", {AT "port: \"20-10\"" PORTS}},
+		{RULE "{ action: drop, sport: http }\n", {AT "sport: \"http\"" PORTS}},
+		{RULE "{ action: drop, dport: 1-2-3 }\n", {AT "dport: \"1-2-3\"" PORTS}},
+		{RULE "{ action: drop, dport: \"-1\" }\n", {AT "dport: \"-1\"" PORTS}},
+		{RULE "{ action: drop, port: [1, 2] }\n",
+		 {AT "port: wants a single value, not a list"}},
+		{RULE "{ action: drop, proto: icmp, port: 1 }\n", {AT "port: protocol 1" NO_PORTS}},
+		{RULE "action: drop\n      sport: 5\n      proto: 47\n      dport: 5\n",
+		 {"4: filter.rules[0].sport: protocol 47" NO_PORTS,
+		  "6: filter.rules[0].dport: protocol 47" NO_PORTS}},
+		{RULE "{ action: drop, in: blocklist }\n",
+		 {AT "in: wants a mapping (key: value), not a single value"}},
+		{RULE "{ action: drop, in: { set: blocklist, field: src } }\n",
+		 {AT "in.set: there is no set \"blocklist\" in filter.sets"}},
+		{RULE "{ action: drop, in: { field: any } }\n",
+		 {AT "in.set: is missing", AT "in.field: \"any\" is none of src, dst, either"}},
+		/* a set with an error is a set all the same */
+		{RULE
+		 "{ action: drop, in: { set: s } }\n  sets:\n    s: { type: net, entries: [x] }",
+		 {AT "in.field: is missing",
+		  "5: filter.sets.s.entries[0]: \"x\" is neither an address nor a prefix such as "
+		  "192.0.2.0/24 or 2001:db8::/32"}},
+	};
+#undef RULE
+#undef AT
+#undef PORTS
+#undef NO_PORTS
+
+	(void)state;
+	CHECK_TABLE(table);
+}
+
+static void test_group_errors(void **state)
+{
+	static const struct bad_text table[] = {
+		{"groups: [web]\n", {"1: groups: wants a mapping (key: value), not a list"}},
+		{"groups:\n  web: 4\n",
+		 {"2: groups.web: wants a mapping (key: value), not a single value"}},
+		{"groups:\n  web:\n    members: 2\n    steer: flwo\n",
+		 {"4: groups.web.steer: \"flwo\" is none of flow, ip-pair, round-robin, "
+		  "broadcast"}},
+		{"groups:\n  web: { members: 0 }\n",
+		 {"2: groups.web.members: \"0\" is not a number from 1 to 64"}},
+		{"groups:\n  web: { members: 65 }\n",
+		 {"2: groups.web.members: \"65\" is not a number from 1 to 64"}},
+		{"groups:\n  web: { members: [2] }\n",
+		 {"2: groups.web.members: wants a single value, not a list"}},
+		{"groups:\n  web: { sink: null }\n", {"2: groups.web.sink: has no value"}},
+		{"groups:\n  web: { sink: file }\n",
+		 {"2: groups.web.sink: \"file\" is none of count, pcap"}},
+		{"groups:\n  web: { run: process }\n",
+		 {"2: groups.web.run: \"process\" is none of thread, worker"}},
+		{"groups:\n  web: { ring: 32 }\n",
+		 {"2: groups.web.ring: \"32\" is not a number from 64 to 65536"}},
+		{"groups:\n  web: { ring: 1000 }\n",
+		 {"2: groups.web.ring: 1000 is not a power of two"}},
+		{"groups:\n  web:\n    dir: here\n",
+		 {"3: groups.web.dir: only a group with sink: pcap has a folder to write to"}},
+		{"groups:\n  web: { sink: pcap, dir: '' }\n",
+		 {"2: groups.web.dir: is empty; \".\" is the working directory"}},
+		{"groups:\n  all: { access: { group: ids } }\n",
+		 {"2: groups.all.access: this version does not have it; members run inside xfq; "
+		  "use "
+		  "sink and run"}},
+		{"groups:\n  web: { match: \"a\\0b\" }\n",
+		 {"2: groups.web.match: \"a\" has a NUL byte in it"}},
+	};
+
+	(void)state;
+	CHECK_TABLE(table);
+}
+
+/* libpcap's words differ between its versions; the key, the line and the expression do not. */
+static void test_match_error(void **state)
+{
+	static const char text[] = "groups:\n  a: {}\n  web:\n    match: tcp prot 80\n";
+	struct config_errors errors = {0};
+	struct config config;
+
+	(void)state;
+	assert_int_equal(config_read_buffer(&config, "t.yaml", ".", text, strlen(text), &errors),
+			 -EINVAL);
+	assert_int_equal(errors.cnt, 1);
+	assert_non_null(strstr(errors.lines[0].text, "t.yaml:4: groups.web.match: "));
+	assert_non_null(strstr(errors.lines[0].text, "syntax error"));
+	config_errors_destroy(&errors);
+	/* alone, nothing is compiled */
+	assert_int_equal(config_read_buffer(&config, "t.yaml", NULL, text, strlen(text), &errors),
+			 0);
+	assert_string_equal(config.groups[1].match, "tcp prot 80");
+	config_destroy(&config);
+}
+
+static void test_many_errors(void **state)
+{
+	static const struct bad_text table[] = {
+		{"groups:\n  web: { steer: flwo }\nname: .a\nworkers: { idle: no }\n",
+		 {"2: groups.web.steer: \"flwo\" is none of flow, ip-pair, round-robin, broadcast",
+		  "3: name: \".a\" is no name: wants 1 to 31 letters, digits, '_', '.' or '-', and "
+		  "no '.' in front",
+		  "4: workers.idle: \"no\" is none of adaptive, spin, sleep"}},
+	};
+
+	(void)state;
+	CHECK_TABLE(table);
+}
+
+/* --- limits ---------------------------------------------------------------------------------- */
+
+/* A text made of a head, a piece many times (with its number for %u), and a tail. */
+static char *text_repeat(const char *head, const char *piece, uint32_t cnt, const char *tail)
+{
+	char *text;
+	size_t len;
+	FILE *file = open_memstream(&text, &len);
+
+	assert_non_null(file);
+	fputs(head, file);
+	for (uint32_t i = 0; i < cnt; i++) {
+		const char *number = strchr(piece, '#');
+
+		if (number)
+			fprintf(file, "%.*s%u%s", (int)(number - piece), piece, i, number + 1);
+		else
+			fputs(piece, file);
+	}
+	fputs(tail, file);
+	assert_int_equal(fclose(file), 0);
+	return text;
+}
+
+static void check_repeat(const char *head, const char *piece, uint32_t cnt, const char *tail,
+			 const char *line)
+{
+	char *text = text_repeat(head, piece, cnt, tail);
+
+	check_lines(text, strlen(text), (const char *[]){line, NULL});
+	free(text);
+}
+
+static void good_repeat(const char *head, const char *piece, uint32_t cnt)
+{
+	char *text = text_repeat(head, piece, cnt, "");
+	struct config config;
+
+	read_good(&config, text);
+	config_destroy(&config);
+	free(text);
+}
+
+static void test_counts(void **state)
+{
+	(void)state;
+	good_repeat("groups:\n", "  g#: {}\n", 64);
+	check_repeat("groups:\n", "  g#: {}\n", 66, "", "66: groups: more than 64 groups");
+	good_repeat("filter:\n  rules:\n", "  - { action: drop, port: # }\n", 64);
+	check_repeat("filter:\n  rules:\n", "  - { action: drop }\n", 100, "",
+		     "67: filter.rules: more than 64 rules");
+	good_repeat("filter:\n  sets:\n", "    s#: { type: net, entries: [] }\n", 32);
+	check_repeat("filter:\n  sets:\n", "    s#: { type: net, entries: [] }\n", 33, "",
+		     "35: filter.sets: more than 32 sets");
+}
+
+static void test_hostile_documents(void **state)
+{
+	struct config_errors errors = {0};
+	struct config config;
+	char *text;
+
+	(void)state;
+	check_lines("filter: &f\n  sets: *f\n", 22,
+		    (const char *[]){"1: filter.sets.sets.type: is missing",
+				     "1: filter.sets.sets: wants a file or entries, or both",
+				     "2: filter.sets.sets.sets: unknown key; there is type, file, "
+				     "entries",
+				     NULL});
+	check_repeat("x:\n", "- &a# 1\n", 1001, "",
+		     "1002: more anchors and aliases than a configuration may have (1000)");
+	check_repeat("x: &a 1\ny:\n", "- *a\n", 1000, "",
+		     "1002: more anchors and aliases than a configuration may have (1000)");
+	check_repeat("x: [\n", "1,", 1u << 20, "]\n",
+		     "2: more values than a configuration may have (1048576); long sets belong in "
+		     "files of their own");
+	check_repeat("x:\n", "[", 16u << 20 >> 3, "",
+		     "2: lists and mappings nested more deeply than a configuration may have (64)");
+	/* sixty-four rules of a hundred thousand keys each, out of one */
+	text = text_repeat("filter:\n  rules:\n  - &r\n", "    k#: 1\n", 100000, "");
+	text = realloc(text, strlen(text) + 63 * 8 + 1);
+	assert_non_null(text);
+	for (int i = 0; i < 63; i++)
+		strcat(text + 1000000, "  - *r\n");
+	assert_int_equal(config_read_buffer(&config, "t.yaml", ".", text, strlen(text), &errors),
+			 -EINVAL);
+	assert_int_equal(errors.cnt, CONFIG_ERRORS_MAX);
+	assert_non_null(strstr(errors.lines[999].text, "more errors"));
+	config_errors_destroy(&errors);
+	free(text);
+}
+
+static void test_error_cap(void **state)
+{
+	char *text = text_repeat("workers:\n", "  k#: 1\n", 1500, "");
+	struct config_errors errors = {0};
+	struct config config;
+
+	(void)state;
+	assert_int_equal(config_read_buffer(&config, "t.yaml", ".", text, strlen(text), &errors),
+			 -EINVAL);
+	assert_int_equal(errors.cnt, 1000);
+	assert_string_equal(errors.lines[0].text,
+			    "t.yaml:2: workers.k0: unknown key; there is cpus, idle, frames, "
+			    "frame_size");
+	assert_string_equal(errors.lines[999].text, "t.yaml:1001: and 501 more errors");
+	config_errors_destroy(&errors);
+	free(text);
+}
+
+/* --- files ----------------------------------------------------------------------------------- */
+
+/* config_read() of a file in the folder, and its one error without the folder in front. */
+static void check_file(const char *name, int code, const char *line)
+{
+	struct config_errors errors = {0};
+	char wanted[256], path[128];
+	struct config config;
+
+	snprintf(path, sizeof(path), "%s", path_of(name));
+	assert_int_equal(config_read(&config, path, &errors), code);
+	assert_memory_equal(&config, &zeroed, sizeof(config));
+	assert_int_equal(errors.cnt, 1);
+	snprintf(wanted, sizeof(wanted), "%s:%s", path, line);
+	assert_string_equal(errors.lines[0].text, wanted);
+	config_errors_destroy(&errors);
+}
+
+static void test_files(void **state)
+{
+	(void)state;
+	check_file("nowhere.yaml", -ENOENT, "1: cannot be read: No such file or directory");
+	check_file("", -EISDIR, "1: is a directory, not a file");
+	file_write("c.yaml", "");
+	check_file("c.yaml", -EINVAL,
+		   "1: the file is empty; it wants keys such as interfaces: and groups:");
+	if (geteuid() != 0) {
+		assert_int_equal(chmod(path_of("c.yaml"), 0), 0);
+		check_file("c.yaml", -EACCES, "1: cannot be read: Permission denied");
+		assert_int_equal(chmod(path_of("c.yaml"), 0600), 0);
+	}
+	file_write("big.yaml", "");
+	assert_int_equal(truncate(path_of("big.yaml"), (16 << 20) + 1), 0);
+	check_file("big.yaml", -EFBIG, "1: is larger than the 16 MiB that are read");
+	assert_int_equal(truncate(path_of("big.yaml"), 16 << 20), 0);
+	check_file("big.yaml", -EINVAL, "1: a NUL byte: this is not a text file in UTF-8");
+	unlink(path_of("big.yaml"));
+}
+
+static void test_set_file(void **state)
+{
+	uint8_t inside[4] = {198, 51, 100, 9}, other[4] = {203, 0, 113, 7};
+	struct config_errors errors = {0};
+	struct config config;
+
+	(void)state;
+	file_write("good.txt", "# a comment\n\n198.51.100.0/24 # and one\r\n \t2001:db8::/32 \n"
+			       "#192.0.2.0/24\n203.0.113.7");
+	file_write("c.yaml", "filter:\n  sets:\n    b: { type: net, file: good.txt, "
+			     "entries: [10.0.0.0/8] }\n");
+	assert_int_equal(config_read(&config, path_of("c.yaml"), &errors), 0);
+	assert_string_equal(config.path, path_of("c.yaml"));
+	assert_int_equal(config.filter.sets[0].nets.prefix_cnt, 4);
+	assert_true(netset_has(&config.filter.sets[0].nets, inside, false));
+	assert_true(netset_has(&config.filter.sets[0].nets, other, false));
+	config_destroy(&config);
+}
+
+static void test_set_file_errors(void **state)
+{
+	char text[512], path[128], wanted[512];
+	struct config_errors errors = {0};
+	struct config config;
+	char *bad = text_repeat("10.0.0.0/8\nexample.org\n10.0.0.0/64 # long\n", "x#\n", 25,
+				"192.0.2.1\n");
+
+	(void)state;
+	file_write("bad.txt", bad);
+	free(bad);
+	snprintf(text, sizeof(text),
+		 "filter:\n  default: stear\n  sets:\n    b: { type: net, file: bad.txt }\n"
+		 "    c: { type: net, file: none.txt }\n    d: { type: net, file: . }\n"
+		 "    e: { type: net, file: fifo }\n    f: { type: net, file: %s }\n",
+		 "/dev/null");
+	file_write("c.yaml", text);
+	assert_int_equal(mkfifo(path_of("fifo"), 0600), 0);
+	snprintf(path, sizeof(path), "%s", path_of("c.yaml"));
+	assert_int_equal(config_read(&config, path, &errors), -EINVAL);
+	assert_int_equal(errors.cnt, 1 + 21 + 4);
+	snprintf(wanted, sizeof(wanted),
+		 "%s:2: filter.default: \"stear\" is none of steer, pass, drop", path);
+	assert_string_equal(errors.lines[0].text, wanted);
+	snprintf(wanted, sizeof(wanted),
+		 "%s/bad.txt:2: \"example.org\" is neither an address nor a prefix such as "
+		 "192.0.2.0/24 or 2001:db8::/32",
+		 folder);
+	assert_string_equal(errors.lines[1].text, wanted);
+	snprintf(wanted, sizeof(wanted),
+		 "%s/bad.txt:3: \"10.0.0.0/64\": the length of an IPv4 prefix is a number from 0 "
+		 "to 32",
+		 folder);
+	assert_string_equal(errors.lines[2].text, wanted);
+	snprintf(wanted, sizeof(wanted), "%s/bad.txt:22: and 7 more lines like these", folder);
+	assert_string_equal(errors.lines[21].text, wanted);
+	snprintf(wanted, sizeof(wanted),
+		 "%s:5: filter.sets.c.file: %s/none.txt cannot be read: No such file or directory",
+		 path, folder);
+	assert_string_equal(errors.lines[22].text, wanted);
+	assert_non_null(strstr(errors.lines[23].text, "is a directory, not a file"));
+	assert_non_null(strstr(errors.lines[24].text, "fifo is not a regular file"));
+	assert_non_null(strstr(errors.lines[25].text, "/dev/null is not a regular file"));
+	config_errors_destroy(&errors);
+}
+
+static void test_set_text(void **state)
+{
+	static const char text[] = "10.0.0.1\n10.0.0\0002\n1.2.3.4/8 trailing\n";
+	struct config_errors errors = {0};
+	struct netset nets = {0};
+
+	(void)state;
+	assert_int_equal(config_set_parse(&nets, "s", text, sizeof(text) - 1, 7, &errors), -EINVAL);
+	assert_int_equal(nets.prefix_cnt, 1);
+	assert_int_equal(errors.cnt, 2);
+	assert_int_equal(errors.lines[0].at, 7);
+	assert_string_equal(errors.lines[0].text, "s:2: a NUL byte: this is not a text file");
+	assert_non_null(strstr(errors.lines[1].text, "s:3: \"1.2.3.4/8 trailing\""));
+	config_errors_destroy(&errors);
+	netset_destroy(&nets);
+}
+
+static void test_alone(void **state)
+{
+	static const char text[] = "filter:\n  sets:\n    b: { type: net, file: /etc/hostname }\n";
+	struct config_errors errors = {0};
+	struct config config;
+
+	(void)state;
+	assert_int_equal(config_read_buffer(&config, "t", NULL, text, strlen(text), &errors),
+			 -EINVAL);
+	assert_int_equal(errors.cnt, 1);
+	assert_string_equal(errors.lines[0].text,
+			    "t:3: filter.sets.b.file: a configuration that is no file cannot name "
+			    "files");
+	config_errors_destroy(&errors);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_full),
+		cmocka_unit_test(test_defaults),
+		cmocka_unit_test(test_names),
+		cmocka_unit_test(test_cpus),
+		cmocka_unit_test(test_aliases),
+		cmocka_unit_test(test_document_errors),
+		cmocka_unit_test(test_key_errors),
+		cmocka_unit_test(test_name_errors),
+		cmocka_unit_test(test_interface_errors),
+		cmocka_unit_test(test_worker_errors),
+		cmocka_unit_test(test_filter_errors),
+		cmocka_unit_test(test_rule_errors),
+		cmocka_unit_test(test_group_errors),
+		cmocka_unit_test(test_match_error),
+		cmocka_unit_test(test_many_errors),
+		cmocka_unit_test(test_counts),
+		cmocka_unit_test(test_hostile_documents),
+		cmocka_unit_test(test_error_cap),
+		cmocka_unit_test(test_files),
+		cmocka_unit_test(test_set_file),
+		cmocka_unit_test(test_set_file_errors),
+		cmocka_unit_test(test_set_text),
+		cmocka_unit_test(test_alone),
+	};
+
+	return cmocka_run_group_tests(tests, folder_create, folder_destroy);
+}

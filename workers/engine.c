@@ -1,0 +1,353 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "workers/engine.h"
+#include "workers/engine_parts.h"
+#include "workers/topology.h"
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/random.h>
+#include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
+
+/* Two VLAN tags beyond what the MTU counts, and the Ethernet header. */
+#define ENGINE_LINK_BYTES (14 + 2 * 4)
+
+static uint64_t engine_now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000ULL + (uint64_t)now.tv_nsec;
+}
+
+/* Packet memory is locked, and members cost descriptors. Where a limit cannot be raised, what is
+ * allowed may still be enough, so failing is no error here. */
+static void engine_raise_limits(void)
+{
+	struct rlimit limit = {RLIM_INFINITY, RLIM_INFINITY};
+
+	(void)setrlimit(RLIMIT_MEMLOCK, &limit);
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+		limit.rlim_cur = limit.rlim_max;
+		(void)setrlimit(RLIMIT_NOFILE, &limit);
+	}
+}
+
+static int engine_make_policy(struct engine *engine, struct xfq_error *error)
+{
+	const struct config *config = engine->config;
+	uint64_t seed = 0;
+
+	/* live, nobody outside can choose flows that meet; from a file, every run is the same */
+	if (!engine->options.read_path && getrandom(&seed, sizeof(seed), 0) != sizeof(seed))
+		seed = engine_now_ns();
+	engine->xdp_policy = config->filter.policy;
+	engine->xdp_policy.hash_seed = seed;
+	for (uint32_t i = 0; i < config->filter.set_cnt; i++)
+		engine->sets[i] = &config->filter.sets[i].nets;
+	policy_init(&engine->policy, seed);
+	for (uint32_t i = 0; i < config->group_cnt; i++) {
+		const struct config_group *group = &config->groups[i];
+		int code = policy_add(&engine->policy, group->name, group->match, group->steer,
+				      group->members, error);
+
+		if (code)
+			return code;
+	}
+	return 0;
+}
+
+/* Open every interface; returns the number of workers that their queues ask for, or -errno. */
+static int engine_open_interfaces(struct engine *engine, struct xfq_error *error)
+{
+	const struct config *config = engine->config;
+	uint32_t workers = 0;
+
+	if (config->interface_cnt == 0)
+		return xfq_error_set(error, -EINVAL,
+				     "%s: no interfaces; name one under interfaces:, or read a "
+				     "capture file with --read",
+				     config->path ? config->path : "config");
+	for (uint32_t i = 0; i < config->interface_cnt; i++) {
+		struct interface *interface = &engine->interfaces[i];
+		int code = interface_open(interface, config->interfaces[i].name,
+					  config->interfaces[i].promiscuous, error);
+
+		if (code)
+			return code;
+		if (interface->queue_cnt > XDP_QUEUES_MAX)
+			return xfq_error_set(error, -E2BIG,
+					     "%s: %u queues, and at most %d are supported; fewer: "
+					     "ethtool -L %s combined %d",
+					     interface->name, interface->queue_cnt, XDP_QUEUES_MAX,
+					     interface->name, XDP_QUEUES_MAX);
+		if (interface->queue_cnt > workers)
+			workers = interface->queue_cnt;
+	}
+	return (int)workers;
+}
+
+/* Frames of a size that the longest packet fits. */
+static int engine_frame_size(const struct engine *engine, uint32_t *size, struct xfq_error *error)
+{
+	uint32_t wanted = engine->config->workers.frame_size;
+
+	*size = wanted ? wanted : 2048;
+	if (engine->options.read_path) {
+		uint32_t snaplen = capture_snaplen(&engine->replay.capture);
+
+		while (umem_packet_max(*size) < snaplen)
+			*size *= 2;
+		return 0;
+	}
+	for (uint32_t i = 0; i < engine->config->interface_cnt; i++) {
+		const struct interface *interface = &engine->interfaces[i];
+		uint32_t need = interface->mtu + ENGINE_LINK_BYTES;
+
+		if (need > umem_packet_max(*size) && !wanted)
+			*size = 4096;
+		if (need > umem_packet_max(*size))
+			return xfq_error_set(error, -EMSGSIZE,
+					     "%s: an MTU of %u does not fit into frames of %u "
+					     "bytes; lower it: ip link set dev %s mtu %u%s",
+					     interface->name, interface->mtu, *size,
+					     interface->name,
+					     umem_packet_max(*size) - ENGINE_LINK_BYTES,
+					     *size < 4096 ? ", or set frame_size: 4096" : "");
+	}
+	return 0;
+}
+
+/* Where each worker runs. A capture file's worker is not pinned: there is no queue to be near to.
+ */
+static int engine_place(struct engine *engine, struct xfq_error *error)
+{
+	const struct config *config = engine->config;
+	struct placement_hint hints[XDP_QUEUES_MAX];
+	struct placement_request request = {
+		.worker_cnt = engine->worker_cnt,
+		.hints = hints,
+		.cpus = config->workers.cpus,
+		.cpu_cnt = config->workers.cpu_cnt,
+	};
+	hwloc_topology_t topology;
+	int code;
+
+	engine->plan = calloc(engine->worker_cnt, sizeof(*engine->plan));
+	if (!engine->plan)
+		return xfq_error_set(error, -ENOMEM, "no memory for the workers");
+	if (engine->options.read_path) {
+		engine->plan[0] = (struct placement){.cpu = -1, .node = PLACEMENT_UNKNOWN};
+		return 0;
+	}
+	/* the interface listed last that has a queue speaks for it last: the first one decides */
+	for (uint32_t i = config->interface_cnt; i-- > 0;) {
+		topology_hints("", engine->interfaces[i].name, hints,
+			       engine->interfaces[i].queue_cnt);
+		if (engine->interfaces[i].queue_cnt > request.hint_cnt)
+			request.hint_cnt = engine->interfaces[i].queue_cnt;
+	}
+	code = topology_open(&topology, error);
+	if (code)
+		return code;
+	code = placement_plan(topology, &request, engine->plan, error);
+	topology_close(topology);
+	return code;
+}
+
+static int engine_load(struct engine *engine, struct xfq_error *error)
+{
+	uint32_t ifindex[XDP_INTERFACES_MAX];
+	struct loader_options options = {
+		.policy = &engine->xdp_policy,
+		.sets = engine->sets,
+		.set_cnt = engine->config->filter.set_cnt,
+		.ifindex = ifindex,
+		.interface_cnt = engine->config->interface_cnt,
+	};
+
+	for (uint32_t i = 0; i < options.interface_cnt; i++) {
+		ifindex[i] = engine->interfaces[i].ifindex;
+		int code = loader_is_free(ifindex[i], engine->interfaces[i].name, error);
+
+		if (code)
+			return code;
+	}
+	return loader_load(&engine->loader, &options, error);
+}
+
+int engine_create(struct engine *engine, const struct config *config,
+		  const struct engine_options *options, struct xfq_error *error)
+{
+	uint32_t frame_size;
+	int code;
+
+	memset(engine, 0, sizeof(*engine));
+	engine->config = config;
+	engine->options = *options;
+	engine->watch.fd = engine->watch.control_fd = -1;
+	engine->done_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (engine->done_fd < 0)
+		return xfq_error_set(error, -errno, "eventfd: %s", strerror(errno));
+	engine_raise_limits();
+	code = engine_make_policy(engine, error);
+	if (code)
+		goto failed;
+	if (options->read_path) {
+		code = capture_open(&engine->replay.capture, options->read_path, error);
+		if (code)
+			goto failed;
+		engine->replay.pass.policy = &engine->xdp_policy;
+		engine->replay.pass.sets = engine->sets;
+		engine->worker_cnt = 1;
+	} else {
+		code = engine_open_interfaces(engine, error);
+		if (code < 0)
+			goto failed;
+		engine->worker_cnt = (uint32_t)code;
+		code = engine_load(engine, error);
+		if (code)
+			goto failed;
+	}
+	code = engine_frame_size(engine, &frame_size, error);
+	if (code == 0)
+		code = engine_place(engine, error);
+	if (code == 0)
+		code = engine_make_workers(engine, frame_size, error);
+	if (code == 0)
+		code = engine_make_members(engine, error);
+	if (code)
+		goto failed;
+	return 0;
+
+failed:
+	engine_destroy(engine);
+	return code;
+}
+
+/* Sockets, then the program: from the first packet that it sees, there is somewhere to go. */
+static int engine_attach(struct engine *engine, struct xfq_error *error)
+{
+	const struct config *config = engine->config;
+	uint32_t ifindex[XDP_INTERFACES_MAX];
+
+	for (uint32_t i = 0; i < config->interface_cnt; i++)
+		ifindex[i] = engine->interfaces[i].ifindex;
+	int code = interface_watch_open(&engine->watch, ifindex, config->interface_cnt, error);
+
+	for (uint32_t i = 0; i < config->interface_cnt && code == 0; i++) {
+		enum config_mode mode = config->interfaces[i].mode;
+
+		code = loader_attach(&engine->loader, i, config->interfaces[i].name,
+				     mode != CONFIG_MODE_GENERIC,
+				     mode == CONFIG_MODE_AUTO || mode == CONFIG_MODE_GENERIC,
+				     &engine->modes[i], error);
+		if (code == 0)
+			code = engine_open_ports(engine, i, error);
+	}
+	return code;
+}
+
+int engine_start(struct engine *engine, struct xfq_error *error)
+{
+	int code = 0;
+
+	engine->started_ns = engine_now_ns();
+	for (uint32_t i = 0; i < engine->policy.member_cnt && code == 0; i++)
+		if (engine->members[i].ring_cnt)
+			code = member_start(&engine->members[i], error);
+	if (code == 0 && !engine->options.read_path)
+		code = engine_attach(engine, error);
+	for (uint32_t i = 0; i < engine->worker_cnt && code == 0; i++)
+		code = worker_start(&engine->workers[i], error);
+	return code;
+}
+
+bool engine_is_done(const struct engine *engine)
+{
+	for (uint32_t i = 0; i < engine->worker_cnt; i++)
+		if (!__atomic_load_n(&engine->workers[i].ended, __ATOMIC_ACQUIRE))
+			return false;
+	return true;
+}
+
+static void engine_take_out(struct engine *engine, uint32_t interface)
+{
+	engine->gone[interface] = true;
+	loader_detach_one(&engine->loader, interface);
+	for (uint32_t w = 0; w < engine->worker_cnt; w++)
+		for (uint32_t p = 0; p < engine->workers[w].port_cnt; p++)
+			if (engine->workers[w].ports[p].interface == interface)
+				__atomic_store_n(&engine->workers[w].ports[p].gone, true,
+						 __ATOMIC_RELAXED);
+}
+
+uint32_t engine_watch(struct engine *engine, void (*gone)(const char *name, void *context),
+		      void *context)
+{
+	struct interface_change changes[XDP_INTERFACES_MAX];
+	uint32_t cnt = interface_watch_read(&engine->watch, changes);
+	uint32_t left = 0;
+
+	for (uint32_t c = 0; c < cnt; c++)
+		for (uint32_t i = 0; i < engine->config->interface_cnt; i++)
+			if (changes[c].event == INTERFACE_GONE && !engine->gone[i] &&
+			    engine->interfaces[i].ifindex == changes[c].ifindex) {
+				engine_take_out(engine, i);
+				gone(engine->interfaces[i].name, context);
+			}
+	for (uint32_t i = 0; i < engine->config->interface_cnt; i++)
+		left += !engine->gone[i];
+	return left;
+}
+
+int engine_stop(struct engine *engine, struct xfq_error *error)
+{
+	int code = 0;
+
+	if (engine->stopped)
+		return 0;
+	engine->stopped = true;
+	if (engine->loader.skeleton)
+		loader_detach(&engine->loader);
+	for (uint32_t i = 0; i < engine->worker_cnt; i++)
+		worker_finish(&engine->workers[i]);
+	if (engine->members)
+		for (uint32_t i = 0; i < engine->policy.member_cnt; i++)
+			member_finish(&engine->members[i]);
+	/* the workers have ended: what they own is this thread's now */
+	for (uint32_t i = 0; i < engine->worker_cnt; i++) {
+		if (!engine->workers[i].fanout.outlets)
+			continue;
+		fanout_reclaim(&engine->workers[i].fanout, 0);
+		worker_census_write(&engine->workers[i]);
+	}
+	if (engine->replay.error.code) {
+		code = engine->replay.error.code;
+		if (error)
+			*error = engine->replay.error;
+	}
+	int file_code = engine_close_files(engine, code ? NULL : error);
+
+	return code ? code : file_code;
+}
+
+void engine_destroy(struct engine *engine)
+{
+	if (!engine->config)
+		return;
+	engine_stop(engine, NULL);
+	engine_free_members(engine);
+	engine_free_workers(engine);
+	loader_destroy(&engine->loader);
+	interface_watch_close(&engine->watch);
+	for (uint32_t i = 0; i < XDP_INTERFACES_MAX; i++)
+		interface_close(&engine->interfaces[i]);
+	capture_close(&engine->replay.capture);
+	policy_destroy(&engine->policy);
+	free(engine->plan);
+	close(engine->done_fd);
+	memset(engine, 0, sizeof(*engine));
+}

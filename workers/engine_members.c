@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "workers/engine_parts.h"
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Memory for all members; empty configs get one element, so that NULL means failure. */
+static int engine_allocate_members(struct engine *engine, struct xfq_error *error)
+{
+	size_t members = engine->policy.member_cnt ? engine->policy.member_cnt : 1;
+	size_t pairs = members * engine->worker_cnt;
+
+	engine->members =
+		aligned_alloc(__alignof__(struct member), members * sizeof(struct member));
+	engine->sinks = aligned_alloc(__alignof__(struct sink), pairs * sizeof(struct sink));
+	engine->files = calloc(members, sizeof(*engine->files));
+	engine->rings = calloc(pairs, sizeof(*engine->rings));
+	engine->slots = calloc(pairs, sizeof(*engine->slots));
+	if (engine->members)
+		memset(engine->members, 0, members * sizeof(struct member));
+	if (!engine->members || !engine->sinks || !engine->files || !engine->rings ||
+	    !engine->slots)
+		return xfq_error_set(error, -ENOMEM, "no memory for %zu members", members);
+	memset(engine->sinks, 0, pairs * sizeof(struct sink));
+	return 0;
+}
+
+/* The ring between a worker and a member, both ends. */
+static int engine_make_ring(struct engine *engine, const struct config_group *group, uint32_t w,
+			    uint32_t m, struct xfq_error *error)
+{
+	size_t pair = (size_t)w * engine->policy.member_cnt + m;
+	struct worker *worker = &engine->workers[w];
+	struct member *member = &engine->members[m];
+	struct shm *shm = &engine->rings[pair];
+	int code = shm_create(shm, "xfq-ring", xfq_ring_prod_bytes(group->ring_slots),
+			      SHM_READ_ONLY, error);
+
+	if (code)
+		return code;
+	engine->slots[pair] = calloc(group->ring_slots, sizeof(**engine->slots));
+	if (!engine->slots[pair])
+		return xfq_error_set(error, -ENOMEM, "no memory for a ring of %u slots",
+				     group->ring_slots);
+	code = ring_init(&worker->fanout.outlets[m].ring, shm->base, member_cons_page(member, w),
+			 engine->slots[pair], group->ring_slots, engine_quota(engine, group), w,
+			 worker->umem.shm.len);
+	if (code == 0 && !xfq_ring_open(&member->rings[w], shm->base, shm->len,
+					member_cons_page(member, w), worker->umem.base))
+		code = -EINVAL;
+	if (code)
+		return xfq_error_set(error, code, "group %s: a ring of %u slots", group->name,
+				     group->ring_slots);
+	worker->wake_fds[m] = member->wake_fd;
+	return 0;
+}
+
+static int engine_make_member(struct engine *engine, const struct config_group *group, uint32_t m,
+			      uint32_t id, struct xfq_error *error)
+{
+	struct member *member = &engine->members[m];
+	struct sink_file *file = NULL;
+	const char *dir = group->sink == CONFIG_SINK_PCAP ? group->dir : NULL;
+	char name[CONFIG_NAME_BYTES + 16];
+	int code = 0;
+
+	if (engine->options.write_dir)
+		dir = engine->options.write_dir;
+	if (dir) {
+		file = &engine->files[m];
+		code = sink_file_open(
+			file, dir, group->name, id,
+			engine->config->interface_cnt ? engine->config->interfaces[0].name : NULL,
+			error);
+		if (code)
+			return code;
+	}
+	if (engine_in_worker(group)) {
+		for (uint32_t w = 0; w < engine->worker_cnt; w++) {
+			struct sink *sink =
+				&engine->sinks[(size_t)w * engine->policy.member_cnt + m];
+			struct outlet *outlet = &engine->workers[w].fanout.outlets[m];
+
+			sink->file = file;
+			outlet->consume = sink_consume;
+			outlet->context = sink;
+		}
+		return 0;
+	}
+	snprintf(name, sizeof(name), "%s.%u", group->name, id);
+	code = member_create(member, name, engine->worker_cnt, error);
+	member->sink.file = file;
+	for (uint32_t w = 0; w < engine->worker_cnt && code == 0; w++)
+		code = engine_make_ring(engine, group, w, m, error);
+	return code;
+}
+
+int engine_make_members(struct engine *engine, struct xfq_error *error)
+{
+	int code = engine_allocate_members(engine, error);
+
+	for (uint32_t g = 0; g < engine->config->group_cnt; g++) {
+		const struct config_group *group = &engine->config->groups[g];
+
+		for (uint32_t id = 0; id < group->members && code == 0; id++)
+			code = engine_make_member(engine, group,
+						  engine->policy.groups[g].first_member + id, id,
+						  error);
+	}
+	return code;
+}
+
+int engine_close_files(struct engine *engine, struct xfq_error *error)
+{
+	int first = 0;
+
+	if (!engine->files)
+		return 0;
+	for (uint32_t m = 0; m < engine->policy.member_cnt; m++) {
+		uint64_t received = 0, lost = 0;
+
+		for (uint32_t w = 0; w < engine->worker_cnt; w++) {
+			const struct outlet *outlet = &engine->workers[w].fanout.outlets[m];
+			uint64_t missed =
+				outlet->lost_ring + outlet->lost_quota + outlet->lost_detached;
+
+			received += outlet->packets + missed;
+			lost += missed;
+		}
+		int code = sink_file_close(&engine->files[m], received, lost, first ? NULL : error);
+
+		if (first == 0)
+			first = code;
+	}
+	return first;
+}
+
+void engine_free_members(struct engine *engine)
+{
+	uint32_t members = engine->policy.member_cnt;
+
+	for (uint32_t m = 0; engine->members && m < members; m++)
+		member_destroy(&engine->members[m]);
+	for (size_t pair = 0; pair < (size_t)members * engine->worker_cnt; pair++) {
+		if (engine->rings)
+			shm_destroy(&engine->rings[pair]);
+		if (engine->slots)
+			free(engine->slots[pair]);
+	}
+	free(engine->members);
+	free(engine->sinks);
+	free(engine->files);
+	free(engine->rings);
+	free(engine->slots);
+	engine->members = NULL;
+	engine->sinks = NULL;
+	engine->files = NULL;
+	engine->rings = NULL;
+	engine->slots = NULL;
+}

@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "workers/engine_parts.h"
+#include "workers/topology.h"
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+/* Frames in a worker's hands at most: a burst that was received, and one to be refilled. */
+#define ENGINE_WORKER_FRAMES (2 * PACKET_BURST)
+
+/* Unless the config says otherwise, packet memory of a worker ends here, and members with large
+ * rings get quotas. */
+#define ENGINE_UMEM_BYTES_MAX (512ULL << 20)
+
+/* Frames that rings never get: what the kernel of every port, and the worker itself, may hold. */
+static uint32_t engine_reserve(const struct engine *engine)
+{
+	uint32_t ports = engine->options.read_path ? 0 : engine->config->interface_cnt;
+
+	return ports * PORT_RING_SLOTS + ENGINE_WORKER_FRAMES;
+}
+
+/* Slots over all rings that a worker serves. */
+static uint64_t engine_ring_slots(const struct config *config)
+{
+	uint64_t slots = 0;
+
+	for (uint32_t i = 0; i < config->group_cnt; i++)
+		if (!engine_in_worker(&config->groups[i]))
+			slots += (uint64_t)config->groups[i].members * config->groups[i].ring_slots;
+	return slots;
+}
+
+/* Members that have rings. */
+static uint32_t engine_ring_members(const struct config *config)
+{
+	uint32_t members = 0;
+
+	for (uint32_t i = 0; i < config->group_cnt; i++)
+		if (!engine_in_worker(&config->groups[i]))
+			members += config->groups[i].members;
+	return members;
+}
+
+uint32_t engine_quota(const struct engine *engine, const struct config_group *group)
+{
+	uint64_t frames = engine->workers[0].umem.frames.total - engine_reserve(engine);
+	uint64_t slots = engine_ring_slots(engine->config);
+	uint64_t quota = group->ring_slots;
+
+	if (slots > frames)
+		quota = quota * frames / slots;
+	return quota ? (uint32_t)quota : 1;
+}
+
+static int engine_frame_cnt(const struct engine *engine, uint32_t frame_size, uint32_t *frames,
+			    struct xfq_error *error)
+{
+	const struct config *config = engine->config;
+	uint32_t reserve = engine_reserve(engine);
+	/* one slot of every ring can be filled, whatever its quota: no sum of quotas is larger */
+	uint64_t least = (uint64_t)reserve + 2 * engine_ring_members(config);
+	uint64_t wanted = config->workers.frames;
+
+	if (wanted == 0) {
+		wanted = reserve + engine_ring_slots(config);
+		if (wanted > ENGINE_UMEM_BYTES_MAX / frame_size)
+			wanted = ENGINE_UMEM_BYTES_MAX / frame_size;
+		if (wanted < least)
+			wanted = least;
+	} else if (engine->options.read_path && wanted < least) {
+		wanted = least;
+	}
+	if (wanted < least)
+		return xfq_error_set(error, -EINVAL,
+				     "workers.frames: %llu is too few; the receive queues and %u "
+				     "members with rings need at least %llu",
+				     (unsigned long long)wanted, engine_ring_members(config),
+				     (unsigned long long)least);
+	*frames = (uint32_t)wanted;
+	return 0;
+}
+
+/* Ask for the packet memory to lie on the worker's node; where it cannot, it lies elsewhere. */
+static void engine_bind_memory(const struct worker *worker)
+{
+	hwloc_topology_t topology;
+	hwloc_nodeset_t nodes;
+
+	if (worker->node < 0 || topology_open(&topology, NULL))
+		return;
+	nodes = hwloc_bitmap_alloc();
+	if (nodes && hwloc_get_nbobjs_by_type(topology, HWLOC_OBJ_NUMANODE) > 1) {
+		hwloc_bitmap_only(nodes, (unsigned)worker->node);
+		hwloc_set_area_membind(topology, worker->umem.base, worker->umem.shm.len, nodes,
+				       HWLOC_MEMBIND_BIND, HWLOC_MEMBIND_BYNODESET);
+	}
+	hwloc_bitmap_free(nodes);
+	topology_close(topology);
+}
+
+static int engine_make_fanout(struct engine *engine, struct worker *worker, struct xfq_error *error)
+{
+	struct fanout *fanout = &worker->fanout;
+	uint32_t members = engine->policy.member_cnt;
+	/* at least one element: zero groups are allowed, and calloc(0) may be NULL */
+	size_t room = members ? members : 1;
+
+	fanout->policy = &engine->policy;
+	fanout->frames = &worker->umem.frames;
+	fanout->umem = worker->umem.base;
+	fanout->outlets = aligned_alloc(64, (room * sizeof(*fanout->outlets) + 63) / 64 * 64);
+	fanout->touched = calloc(room, sizeof(*fanout->touched));
+	worker->wake_fds = malloc(room * sizeof(*worker->wake_fds));
+	if (!fanout->outlets || !fanout->touched || !worker->wake_fds)
+		return xfq_error_set(error, -ENOMEM, "no memory for %u members", members);
+	memset(fanout->outlets, 0, room * sizeof(*fanout->outlets));
+	for (size_t i = 0; i < room; i++)
+		worker->wake_fds[i] = -1;
+	return 0;
+}
+
+static int engine_make_worker(struct engine *engine, uint32_t id, uint32_t frames,
+			      uint32_t frame_size, struct xfq_error *error)
+{
+	struct worker *worker = &engine->workers[id];
+	int code;
+
+	worker->id = id;
+	worker->cpu = engine->plan[id].cpu;
+	worker->node = engine->plan[id].node;
+	worker->idle = engine->config->workers.idle;
+	worker->hash_seed = engine->policy.hash_seed;
+	worker->done_fd = engine->done_fd;
+	worker->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (worker->event_fd < 0)
+		return xfq_error_set(error, -errno, "eventfd: %s", strerror(errno));
+	code = umem_create(&worker->umem, id, frames, frame_size, !engine->options.read_path,
+			   error);
+	if (code)
+		return code;
+	engine_bind_memory(worker);
+	if (engine->options.read_path)
+		worker->replay = &engine->replay;
+	else
+		worker->ports = calloc(engine->config->interface_cnt, sizeof(*worker->ports));
+	if (!worker->ports && !worker->replay)
+		return xfq_error_set(error, -ENOMEM, "no memory for the ports");
+	worker_census_write(worker);
+	return engine_make_fanout(engine, worker, error);
+}
+
+int engine_make_workers(struct engine *engine, uint32_t frame_size, struct xfq_error *error)
+{
+	uint32_t frames = 0;
+	int code = engine_frame_cnt(engine, frame_size, &frames, error);
+
+	if (code)
+		return code;
+	engine->workers = aligned_alloc(__alignof__(struct worker),
+					engine->worker_cnt * sizeof(struct worker));
+	if (!engine->workers)
+		return xfq_error_set(error, -ENOMEM, "no memory for the workers");
+	memset(engine->workers, 0, engine->worker_cnt * sizeof(struct worker));
+	for (uint32_t i = 0; i < engine->worker_cnt; i++)
+		engine->workers[i].event_fd = -1;
+	for (uint32_t i = 0; i < engine->worker_cnt && code == 0; i++)
+		code = engine_make_worker(engine, i, frames, frame_size, error);
+	return code;
+}
+
+int engine_open_ports(struct engine *engine, uint32_t interface, struct xfq_error *error)
+{
+	struct port_options options = {
+		.interface_name = engine->interfaces[interface].name,
+		.interface = interface,
+		.zero_copy = engine->config->interfaces[interface].mode == CONFIG_MODE_ZERO_COPY,
+		.generic = engine->modes[interface] == LOADER_MODE_GENERIC,
+	};
+
+	for (uint32_t queue = 0; queue < engine->interfaces[interface].queue_cnt; queue++) {
+		struct worker *worker = &engine->workers[queue];
+		struct port *port = &worker->ports[worker->port_cnt];
+		int code = 0;
+
+		if (!worker->registered)
+			code = port_register(&worker->registered, &worker->umem, port, error);
+		options.queue = queue;
+		if (code == 0)
+			code = port_open(port, worker->registered, &options, error);
+		if (code)
+			return code;
+		worker->port_cnt++;
+		port_refill(port, &worker->umem);
+		worker_census_write(worker);
+		code = loader_socket(&engine->loader, interface, queue, port->fd, error);
+		if (code)
+			return code;
+	}
+	return 0;
+}
+
+void engine_free_workers(struct engine *engine)
+{
+	if (!engine->workers)
+		return;
+	for (uint32_t i = 0; i < engine->worker_cnt; i++) {
+		struct worker *worker = &engine->workers[i];
+
+		for (uint32_t p = 0; p < worker->port_cnt; p++)
+			port_close(&worker->ports[p]);
+		if (worker->registered)
+			xsk_umem__delete(worker->registered);
+		free(worker->ports);
+		free(worker->wake_fds);
+		free(worker->fanout.outlets);
+		free(worker->fanout.touched);
+		umem_destroy(&worker->umem);
+		if (worker->event_fd >= 0)
+			close(worker->event_fd);
+	}
+	free(engine->workers);
+	engine->workers = NULL;
+}

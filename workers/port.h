@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A port: one AF_XDP socket on one queue of one interface, receiving into a worker's UMEM.
+ *
+ *	   worker's frames --port_refill--> fill ring --> kernel --> rx ring --port_receive-->
+ *worker
+ *
+ * Set-up is the wiring's; receive, refill and poll are the worker thread's alone.
+ */
+#ifndef WORKERS_PORT_H
+#define WORKERS_PORT_H
+
+#include "steering/packet.h"
+#include "workers/umem.h"
+#include <linux/if_xdp.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <xdp/xsk.h>
+#include <xfq/error.h>
+
+/* Slots of the receive and the fill ring, and so the frames that the kernel may hold of a port: at
+ * 10 Mpps what comes in 400 us, several times as long as a thread is kept off its core by another.
+ */
+#define PORT_RING_SLOTS 4096
+
+struct port {
+	struct xsk_socket *socket;
+	struct xsk_ring_cons rx;
+	struct xsk_ring_prod fill;
+	struct xsk_ring_cons completion; /* unused, but AF_XDP wants one */
+	int fd;
+	uint32_t interface; /* place of its interface in the config */
+	uint32_t queue;
+	uint32_t fill_cnt; /* frames the kernel holds: in the fill ring, in flight, in rx */
+	bool zero_copy;
+	bool gone;         /* its interface went away */
+	uint64_t reparsed; /* packets that came without valid metadata */
+};
+
+/* What port_open() asks for. */
+struct port_options {
+	const char *interface_name;
+	uint32_t interface; /* place in the config */
+	uint32_t queue;
+	bool zero_copy; /* refuse anything else */
+	bool generic;   /* the program runs in generic mode, which can only copy */
+};
+
+/* What the kernel lost of a port's packets (XDP_STATISTICS). */
+struct port_losses {
+	uint64_t rx_dropped; /* no frame in the fill ring, or the packet was longer than a frame */
+	uint64_t rx_ring_full; /* the worker did not keep up */
+	uint64_t fill_empty;   /* times that the fill ring was found empty; no packets */
+};
+
+/*
+ * Register a UMEM with the kernel; what comes out is given to port_open() for each port of the
+ * worker, and freed with xsk_umem__delete() after the last of them. 0 or -errno with a sentence.
+ */
+int port_register(struct xsk_umem **registered, const struct umem *umem, struct port *first,
+		  struct xfq_error *error);
+
+/*
+ * Open the socket. Where the port is the one given to port_register(), it uses the rings made
+ * there. 0, or -errno with a sentence: -EBUSY where another socket has the queue.
+ */
+int port_open(struct port *port, struct xsk_umem *registered, const struct port_options *options,
+	      struct xfq_error *error);
+
+/* Close; safe on zeroed memory. Frames in the kernel's hands are lost with it. */
+void port_close(struct port *port);
+
+/*
+ * Receive up to PACKET_BURST packets: their frames are the worker's from here on. Metadata is
+ * checked, or made where it is missing or wrong; ts_ns is `now_ns`. Returns their number.
+ */
+uint32_t port_receive(struct port *port, struct umem *umem, uint64_t hash_seed, uint64_t now_ns,
+		      struct packet *pkts);
+
+/* Give free frames to the kernel, up to a full fill ring, and wake it where it asks for that. */
+void port_refill(struct port *port, struct umem *umem);
+
+/* Read the kernel's loss counters; any thread. 0 or -errno. */
+int port_losses(const struct port *port, struct port_losses *losses);
+
+#endif

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A snapshot of every counter of an instance, as plain numbers for whoever shows them.
+ *
+ * Sums that hold once the instance has stopped (while it runs they are off by what is in flight):
+ *
+ *	verdicts of a packet seen        exactly one
+ *	steer                          = sum over workers of received + rx_dropped + rx_ring_full
+ *	group packets x members it has = sum over its members of packets + each kind of loss
+ *	  (x 1, but for broadcast)
+ *	member packets                 = consumed + queued
+ *	frames total                   = free + kernel + worker + held + tx; this one always holds
+ */
+#ifndef WORKERS_STATS_H
+#define WORKERS_STATS_H
+
+#include "workers/config.h"
+#include "xdp/xdp_abi.h"
+#include <stdbool.h>
+#include <stdint.h>
+
+struct stats_interface {
+	char name[IF_NAMESIZE];
+	char driver[32];
+	const char *mode; /* "native", "generic", "none" */
+	uint32_t queues;
+	bool zero_copy;
+	bool gone;
+};
+
+struct stats_worker {
+	int32_t cpu, node;
+	bool shared_cpu;
+	uint64_t received, bytes, unclaimed;
+	uint64_t rx_dropped, rx_ring_full, fill_empty; /* of its ports; see struct port_losses */
+	uint64_t reparsed, sleeps, faulty;
+};
+
+struct stats_member {
+	uint64_t packets, bytes, consumed, queued;
+	uint64_t lost_ring, lost_quota, lost_detached;
+};
+
+struct stats_group {
+	const char *name, *match, *steer; /* match: "" for every packet */
+	bool broadcast;
+	uint64_t packets, bytes;
+	uint32_t member_cnt;
+	struct stats_member *members; /* in one array for all groups */
+};
+
+struct stats_frames {
+	uint64_t total, free, kernel, worker, held, tx;
+};
+
+struct stats {
+	const char *name;   /* of the instance; the config's, as all strings here */
+	const char *source; /* path of the capture file; NULL: live */
+	uint64_t uptime_ns;
+	struct xdp_counters xdp;
+	const struct config_filter *filter;
+	struct stats_interface interfaces[XDP_INTERFACES_MAX];
+	uint32_t interface_cnt;
+	struct stats_worker *workers;
+	uint32_t worker_cnt;
+	struct stats_group groups[CONFIG_GROUPS_MAX];
+	uint32_t group_cnt;
+	struct stats_member *members;
+	struct stats_frames frames;
+	bool huge_pages;
+};
+
+#endif

@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "workers/worker.h"
+#include <errno.h>
+#include <poll.h>
+#include <sched.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+/* Empty rounds before an adaptive worker sleeps. A round is about 20 ns a port, so this is some
+ * tens of microseconds: more than the gaps of a busy link, less than one sees of CPU use. */
+#define WORKER_SPINS 2000
+
+/* Longest sleep: rings are looked at again for frames that sleeping members have released. */
+#define WORKER_SLEEP_MS 100
+
+/* Rings that are looked at for released frames after each burst. */
+#define WORKER_RECLAIM_RINGS 64
+
+/* Empty rounds of all ports after which a draining worker believes them: the kernel's softirq may
+ * still be handing over what it had before the program was detached. */
+#define WORKER_DRAIN_ROUNDS 1000
+
+static uint64_t worker_now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	return (uint64_t)now.tv_sec * 1000000000ULL + (uint64_t)now.tv_nsec;
+}
+
+void worker_census_write(struct worker *worker)
+{
+	struct worker_census *census = &worker->census;
+	const struct frame_table *frames = &worker->umem.frames;
+
+	__atomic_store_n(&census->seq, census->seq + 1, __ATOMIC_RELAXED);
+	/* each store is a release: a reader that sees one of them sees the odd seq before it */
+	__atomic_store_n(&census->free, frames->free_cnt, __ATOMIC_RELEASE);
+	__atomic_store_n(&census->kernel, frames->kernel_cnt, __ATOMIC_RELEASE);
+	__atomic_store_n(&census->held, frames->held_cnt, __ATOMIC_RELEASE);
+	__atomic_store_n(&census->worker, frames->worker_cnt, __ATOMIC_RELEASE);
+	__atomic_store_n(&census->tx, frames->tx_cnt, __ATOMIC_RELEASE);
+	__atomic_store_n(&census->seq, census->seq + 1, __ATOMIC_RELEASE);
+}
+
+void worker_census_read(const struct worker *worker, struct worker_census *census)
+{
+	const struct worker_census *from = &worker->census;
+
+	do {
+		/* pairs with the last release store of worker_census_write() */
+		census->seq = __atomic_load_n(&from->seq, __ATOMIC_ACQUIRE);
+		/* acquire loads: seq is read again only after them */
+		census->free = __atomic_load_n(&from->free, __ATOMIC_ACQUIRE);
+		census->kernel = __atomic_load_n(&from->kernel, __ATOMIC_ACQUIRE);
+		census->held = __atomic_load_n(&from->held, __ATOMIC_ACQUIRE);
+		census->worker = __atomic_load_n(&from->worker, __ATOMIC_ACQUIRE);
+		census->tx = __atomic_load_n(&from->tx, __ATOMIC_ACQUIRE);
+	} while ((census->seq & 1) || census->seq != __atomic_load_n(&from->seq, __ATOMIC_RELAXED));
+}
+
+/* Wake the members that sleep although they now have packets. */
+static void worker_wake(struct worker *worker)
+{
+	struct fanout *fanout = &worker->fanout;
+	uint64_t one = 1;
+
+	/* between a store of prod and the load of `waiting`; see ring_wants_wake() */
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	for (uint32_t i = 0; i < fanout->touched_cnt; i++) {
+		uint32_t member = fanout->touched[i];
+		struct outlet *outlet = &fanout->outlets[member];
+
+		if (!outlet->consume && ring_wants_wake(&outlet->ring))
+			(void)!write(worker->wake_fds[member], &one, sizeof(one));
+	}
+}
+
+static void worker_burst(struct worker *worker, const struct packet *pkts, uint32_t cnt)
+{
+	uint64_t bytes = 0;
+
+	for (uint32_t i = 0; i < cnt; i++)
+		bytes += pkts[i].meta->wire_len;
+	fanout_burst(&worker->fanout, pkts, cnt);
+	worker_wake(worker);
+	counter_add(&worker->received, cnt);
+	counter_add(&worker->bytes, bytes);
+}
+
+/* Sleep until a port has packets or the wiring wants something. */
+static void worker_sleep(struct worker *worker)
+{
+	struct pollfd fds[XDP_INTERFACES_MAX + 1];
+	uint64_t events;
+	nfds_t cnt = 0;
+
+	fds[cnt++] = (struct pollfd){.fd = worker->event_fd, .events = POLLIN};
+	for (uint32_t i = 0; i < worker->port_cnt; i++)
+		if (!__atomic_load_n(&worker->ports[i].gone, __ATOMIC_RELAXED))
+			fds[cnt++] = (struct pollfd){.fd = worker->ports[i].fd, .events = POLLIN};
+	counter_add(&worker->sleeps, 1);
+	if (poll(fds, cnt, WORKER_SLEEP_MS) > 0 && (fds[0].revents & POLLIN))
+		(void)!read(worker->event_fd, &events, sizeof(events));
+	/* a socket whose device went away polls as an error for ever: leave it out */
+	for (nfds_t i = 1; i < cnt; i++)
+		for (uint32_t p = 0; p < worker->port_cnt; p++)
+			if (worker->ports[p].fd == fds[i].fd &&
+			    (fds[i].revents & (POLLERR | POLLNVAL)))
+				__atomic_store_n(&worker->ports[p].gone, true, __ATOMIC_RELAXED);
+}
+
+/* Whether there was nothing for so long that the idle policy wants a sleep. */
+static bool worker_is_idle(const struct worker *worker, uint32_t empty_rounds)
+{
+	switch (worker->idle) {
+	case CONFIG_IDLE_SPIN:
+		return false;
+	case CONFIG_IDLE_SLEEP:
+		return empty_rounds > 0;
+	case CONFIG_IDLE_ADAPTIVE:
+		break;
+	}
+	return empty_rounds >= WORKER_SPINS;
+}
+
+static void worker_run_ports(struct worker *worker)
+{
+	struct packet pkts[PACKET_BURST];
+	uint32_t empty = 0;
+
+	for (;;) {
+		bool draining = __atomic_load_n(&worker->state, __ATOMIC_ACQUIRE) == WORKER_DRAIN;
+		uint32_t total = 0;
+
+		for (uint32_t p = 0; p < worker->port_cnt; p++) {
+			struct port *port = &worker->ports[p];
+			uint32_t cnt = port_receive(port, &worker->umem, worker->hash_seed,
+						    worker_now_ns(), pkts);
+
+			if (cnt > 0)
+				worker_burst(worker, pkts, cnt);
+			total += cnt;
+		}
+		fanout_reclaim(&worker->fanout, WORKER_RECLAIM_RINGS);
+		for (uint32_t p = 0; p < worker->port_cnt; p++)
+			port_refill(&worker->ports[p], &worker->umem);
+		if (total > 0) {
+			worker_census_write(worker);
+			empty = 0;
+			continue;
+		}
+		empty++;
+		if (draining) {
+			if (empty >= WORKER_DRAIN_ROUNDS)
+				return;
+			continue;
+		}
+		if (worker_is_idle(worker, empty)) {
+			worker_census_write(worker);
+			worker_sleep(worker);
+		}
+	}
+}
+
+/* A file can wait: nothing is read while a ring has no room, so that nothing is lost. */
+static void worker_run_replay(struct worker *worker)
+{
+	struct packet pkts[PACKET_BURST];
+
+	while (!worker->replay->ended &&
+	       __atomic_load_n(&worker->state, __ATOMIC_ACQUIRE) == WORKER_RUN) {
+		uint32_t room, cnt;
+
+		fanout_reclaim(&worker->fanout, 0);
+		room = fanout_room(&worker->fanout);
+		if (room > worker->umem.frames.free_cnt)
+			room = worker->umem.frames.free_cnt;
+		if (room == 0) {
+			sched_yield();
+			continue;
+		}
+		cnt = replay_receive(worker->replay, &worker->umem, room, pkts);
+		if (cnt > 0)
+			worker_burst(worker, pkts, cnt);
+		worker_census_write(worker);
+	}
+}
+
+static void *worker_run(void *argument)
+{
+	struct worker *worker = argument;
+	char name[16];
+	uint64_t one = 1;
+
+	snprintf(name, sizeof(name), "xfq-worker-%u", worker->id);
+	pthread_setname_np(pthread_self(), name);
+	if (worker->replay)
+		worker_run_replay(worker);
+	else
+		worker_run_ports(worker);
+	worker_census_write(worker);
+	__atomic_store_n(&worker->ended, true, __ATOMIC_RELEASE);
+	(void)!write(worker->done_fd, &one, sizeof(one));
+	return NULL;
+}
+
+int worker_start(struct worker *worker, struct xfq_error *error)
+{
+	pthread_attr_t attributes;
+	cpu_set_t cpus;
+	int code;
+
+	pthread_attr_init(&attributes);
+	if (worker->cpu >= 0) {
+		CPU_ZERO(&cpus);
+		CPU_SET(worker->cpu, &cpus);
+		pthread_attr_setaffinity_np(&attributes, sizeof(cpus), &cpus);
+	}
+	code = -pthread_create(&worker->thread, &attributes, worker_run, worker);
+	pthread_attr_destroy(&attributes);
+	if (code)
+		return xfq_error_set(error, code, "worker %u: starting a thread on CPU %d: %s",
+				     worker->id, worker->cpu, strerror(-code));
+	worker->started = true;
+	return 0;
+}
+
+void worker_finish(struct worker *worker)
+{
+	uint64_t one = 1;
+
+	if (!worker->started)
+		return;
+	__atomic_store_n(&worker->state, WORKER_DRAIN, __ATOMIC_RELEASE);
+	(void)!write(worker->event_fd, &one, sizeof(one));
+	pthread_join(worker->thread, NULL);
+	worker->started = false;
+}
