@@ -26,7 +26,7 @@ int expression_compile(struct expression *expression, const char *text, struct x
 		expression->insns = program.bf_insns;
 		expression->insn_cnt = program.bf_len;
 	} else {
-		code = xfq_error_set(error, -EINVAL, "expression \"%s\": %s", text,
+		code = xfq_error_set(error, -EINVAL, "expression \"%.200s\": %s", text,
 				     pcap_geterr(pcap));
 	}
 	pcap_close(pcap);

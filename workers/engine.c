@@ -312,6 +312,8 @@ int engine_stop(struct engine *engine, struct xfq_error *error)
 	engine->stopped = true;
 	if (engine->loader.skeleton)
 		loader_detach(&engine->loader);
+	if (!engine->workers)
+		return 0; /* it never got so far that anything could run */
 	for (uint32_t i = 0; i < engine->worker_cnt; i++)
 		worker_finish(&engine->workers[i]);
 	if (engine->members)

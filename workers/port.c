@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #ifndef SOL_XDP
 #define SOL_XDP 283
@@ -12,6 +13,11 @@
 
 /* A completion ring must exist, though nothing is sent. */
 #define PORT_COMPLETION_SLOTS 64
+
+/* The kernel frees the queue of a closed socket some time after its owner has ended: a bind that is
+ * refused because of that is tried again, for a second in all. */
+#define PORT_BUSY_TRIES 20
+#define PORT_BUSY_US    50000
 
 /* Refill in chunks, so that the ring's indices are shared with the kernel's core less often. */
 #define PORT_REFILL_MIN PACKET_BURST
@@ -53,7 +59,7 @@ int port_open(struct port *port, struct xsk_umem *registered, const struct port_
 	};
 	struct xdp_options got = {0};
 	socklen_t got_len = sizeof(got);
-	int code;
+	int code = -EBUSY;
 
 	if (options->zero_copy)
 		config.bind_flags |= XDP_ZEROCOPY;
@@ -61,9 +67,14 @@ int port_open(struct port *port, struct xsk_umem *registered, const struct port_
 		config.bind_flags |= XDP_COPY;
 	port->interface = options->interface;
 	port->queue = options->queue;
-	code = xsk_socket__create_shared(&port->socket, options->interface_name, options->queue,
-					 registered, &port->rx, NULL, &port->fill,
-					 &port->completion, &config);
+	for (uint32_t wait = 0; wait < PORT_BUSY_TRIES; wait++) {
+		code = xsk_socket__create_shared(&port->socket, options->interface_name,
+						 options->queue, registered, &port->rx, NULL,
+						 &port->fill, &port->completion, &config);
+		if (code != -EBUSY)
+			break;
+		usleep(PORT_BUSY_US);
+	}
 	if (code == -EBUSY)
 		return xfq_error_set(error, code,
 				     "%s: queue %u already has an AF_XDP socket; another program, "
