@@ -16,7 +16,8 @@
 static char loader_log[XFQ_ERROR_TEXT_BYTES / 2]; /* libbpf's last warning */
 
 /* libbpf speaks through a hook of the process: keep its last warning for our own sentence. */
-static int loader_print(enum libbpf_print_level level, const char *format, va_list args)
+static int __attribute__((format(printf, 2, 0)))
+loader_print(enum libbpf_print_level level, const char *format, va_list args)
 {
 	char *line;
 

@@ -13,7 +13,7 @@ namespaces_left() {
 	ip netns list | grep "^xfq-$demo-" || true
 }
 
-# processes_left: of the session that setsid made for the demo; who ended and waits for init is gone
+# processes_left: of those that setsid set apart; who ended and only waits for init is gone
 processes_left() {
 	ps -o stat=,pid=,args= -s "$demo" | grep -v '^Z' || true
 }
