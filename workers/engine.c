@@ -227,7 +227,8 @@ failed:
 	return code;
 }
 
-/* Sockets, then the program: from the first packet that it sees, there is somewhere to go. */
+/* The program, then the sockets, as the mode that it got decides how they are bound. A packet that
+ * comes in between finds no socket and goes on to the stack, counted as passed. */
 static int engine_attach(struct engine *engine, struct xfq_error *error)
 {
 	const struct config *config = engine->config;

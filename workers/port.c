@@ -85,6 +85,9 @@ int port_open(struct port *port, struct xsk_umem *registered, const struct port_
 				     "%s: the driver has no zero-copy AF_XDP; use mode: auto or "
 				     "mode: native",
 				     options->interface_name);
+	if (code == -ENETDOWN)
+		return xfq_error_set(error, code, "%s: the interface is down; ip link set dev %s up",
+				     options->interface_name, options->interface_name);
 	if (code)
 		return xfq_error_set(error, code, "%s: AF_XDP socket on queue %u: %s",
 				     options->interface_name, options->queue, strerror(-code));
