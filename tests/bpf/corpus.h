@@ -113,7 +113,7 @@ static int corpus_captures(struct corpus *corpus, const char *dir)
 {
 	struct dirent **entries;
 	int cnt = scandir(dir, &entries, NULL, alphasort);
-	char path[4096];
+	char path[4096 + 256];
 
 	if (cnt < 0)
 		return -errno;
@@ -391,7 +391,7 @@ static void corpus_set16(struct corpus_build *build, uint32_t at, uint32_t value
 /* A length that is wrong by a little, at an edge, or altogether. */
 static uint32_t corpus_lie(struct corpus *corpus, const struct corpus_build *build)
 {
-	static const uint16_t edges[] = {0,  1,  4,  7,	 8,   9,    19,	    20,
+	static const uint16_t edges[] = {0,  1,  4,  7,  8,   9,    19,     20,
 					 21, 39, 40, 41, 128, 2048, 0x7fff, 0xffff};
 
 	switch (corpus_below(corpus, 3)) {

@@ -1,0 +1,703 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The first pass in the kernel against the same pass in user space: every packet, under every
+ * policy, must come to the same action, rule, counters and metadata in both.
+ *
+ * The kernel runs the loaded program on each packet by BPF_PROG_TEST_RUN. What it puts in front of
+ * the packet comes back there before the packet. A packet that is to be steered, but finds no
+ * socket, goes to the stack; with one it is redirected: both are tried.
+ */
+#include "tests/bpf/corpus.h"
+#include "xdp/first_pass.h"
+#include "xdp/loader.h"
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <linux/if_xdp.h>
+#include <net/if.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#ifndef AF_XDP
+#define AF_XDP 44
+#endif
+
+#define SEED           0x5eed0f0ff1ceULL
+#define MUTATIONS      24000
+#define PACKET_MIN     14    /* the kernel refuses less: so do devices */
+#define PACKET_TRY_MAX 16384 /* how far to look for the longest packet that the kernel takes */
+#define SMALL_SET      24
+#define LARGE_SET      100000 /* prefixes of each family */
+#define RANDOM_CNT     8
+
+/* The sets that rules may name: the last one is large. */
+enum { SET_V4 = 0, SET_V6, SET_MIXED, SET_EDGES, SET_EMPTY, SET_ALL, SET_LARGE, SET_CNT };
+
+static struct corpus captured, made, mutated;
+static struct netset nets[SET_CNT];
+static const struct netset *sets[XDP_SETS_MAX];
+static bool have_captures;
+static uint64_t compared_cnt;
+static uint64_t verdict_cnt[XDP_VERDICT_CNT]; /* seen in any policy */
+
+/* --- policies -------------------------------------------------------------------------------- */
+
+struct scenario {
+	const char *name;
+	void (*fill)(struct xdp_policy *policy, struct corpus *random);
+	bool large; /* needs SET_LARGE */
+};
+
+static struct xdp_rule *rule_add(struct xdp_policy *policy, uint8_t action, uint8_t fields)
+{
+	struct xdp_rule *rule = &policy->rules[policy->rule_cnt++];
+
+	*rule = (struct xdp_rule){.action = action, .fields = fields};
+	return rule;
+}
+
+static void rule_add_set(struct xdp_policy *policy, uint8_t action, uint8_t fields, uint8_t set)
+{
+	rule_add(policy, action, fields)->set = set;
+}
+
+static void fill_steer(struct xdp_policy *policy, struct corpus *random)
+{
+	(void)random;
+	policy->default_verdict = XDP_VERDICT_STEER;
+}
+
+static void fill_pass(struct xdp_policy *policy, struct corpus *random)
+{
+	(void)random;
+	policy->default_verdict = XDP_VERDICT_PASS;
+}
+
+static void fill_drop(struct xdp_policy *policy, struct corpus *random)
+{
+	(void)random;
+	policy->default_verdict = XDP_VERDICT_DROP;
+}
+
+static void fill_malformed_drop(struct xdp_policy *policy, struct corpus *random)
+{
+	(void)random;
+	policy->malformed = XDP_MALFORMED_DROP;
+}
+
+static void fill_malformed_pass(struct xdp_policy *policy, struct corpus *random)
+{
+	(void)random;
+	policy->malformed = XDP_MALFORMED_PASS;
+	rule_add(policy, XDP_VERDICT_DROP, XDP_RULE_PROTO)->proto = 17;
+}
+
+/* A rule that matches everything, and one that is never reached. */
+static void fill_any(struct xdp_policy *policy, struct corpus *random)
+{
+	(void)random;
+	policy->default_verdict = XDP_VERDICT_DROP;
+	rule_add(policy, XDP_VERDICT_STEER, 0);
+	rule_add(policy, XDP_VERDICT_DROP, XDP_RULE_PROTO)->proto = 6;
+}
+
+static void fill_src(struct xdp_policy *policy, struct corpus *random)
+{
+	(void)random;
+	rule_add_set(policy, XDP_VERDICT_DROP, XDP_RULE_SET_SRC, SET_V4);
+	rule_add_set(policy, XDP_VERDICT_PASS, XDP_RULE_SET_SRC, SET_V6);
+	rule_add_set(policy, XDP_VERDICT_STEER, XDP_RULE_SET_SRC, SET_MIXED);
+}
+
+static void fill_dst(struct xdp_policy *policy, struct corpus *random)
+{
+	(void)random;
+	policy->default_verdict = XDP_VERDICT_PASS;
+	rule_add_set(policy, XDP_VERDICT_DROP, XDP_RULE_SET_DST, SET_MIXED);
+	rule_add_set(policy, XDP_VERDICT_STEER, XDP_RULE_SET_DST, SET_EDGES);
+}
+
+static void fill_either(struct xdp_policy *policy, struct corpus *random)
+{
+	(void)random;
+	policy->default_verdict = XDP_VERDICT_STEER;
+	rule_add_set(policy, XDP_VERDICT_PASS, XDP_RULE_SET_SRC | XDP_RULE_SET_DST, SET_EMPTY);
+	rule_add_set(policy, XDP_VERDICT_DROP, XDP_RULE_SET_SRC | XDP_RULE_SET_DST, SET_MIXED);
+	rule_add_set(policy, XDP_VERDICT_PASS, XDP_RULE_SET_SRC | XDP_RULE_SET_DST, SET_ALL);
+}
+
+static void fill_large(struct xdp_policy *policy, struct corpus *random)
+{
+	(void)random;
+	policy->default_verdict = XDP_VERDICT_PASS;
+	rule_add_set(policy, XDP_VERDICT_DROP, XDP_RULE_SET_SRC, SET_LARGE);
+	rule_add_set(policy, XDP_VERDICT_STEER, XDP_RULE_SET_SRC | XDP_RULE_SET_DST, SET_LARGE);
+}
+
+static void fill_protos(struct xdp_policy *policy, struct corpus *random)
+{
+	static const uint8_t protos[] = {1, 6, 17, 44, 58, 132, 50, 255, 0};
+
+	(void)random;
+	for (uint32_t i = 0; i < sizeof(protos); i++)
+		rule_add(policy, (uint8_t)(i % 3), XDP_RULE_PROTO)->proto = protos[i];
+}
+
+static void fill_ports(struct xdp_policy *policy, struct corpus *random)
+{
+	struct xdp_rule *rule;
+
+	(void)random;
+	policy->default_verdict = XDP_VERDICT_PASS;
+	rule = rule_add(policy, XDP_VERDICT_DROP, XDP_RULE_SPORT | XDP_RULE_DPORT);
+	rule->sport_lo = 1024;
+	rule->sport_hi = rule->dport_hi = 65535;
+	rule->dport_lo = 49152;
+	rule = rule_add(policy, XDP_VERDICT_STEER, XDP_RULE_PORT);
+	rule->port_lo = rule->port_hi = 53;
+	rule = rule_add(policy, XDP_VERDICT_STEER, XDP_RULE_PORT | XDP_RULE_PROTO);
+	rule->port_lo = 80;
+	rule->port_hi = 443;
+	rule->proto = 6;
+	rule = rule_add(policy, XDP_VERDICT_DROP, XDP_RULE_DPORT); /* port 0 is a port */
+	rule->dport_lo = rule->dport_hi = 0;
+	rule = rule_add(policy, XDP_VERDICT_STEER, XDP_RULE_SPORT); /* any, where there are ports */
+	rule->sport_hi = 65535;
+}
+
+/* Rules that nothing matches, before one that matches what has ports. */
+static void fill_last(struct xdp_policy *policy, struct corpus *random)
+{
+	(void)random;
+	policy->default_verdict = XDP_VERDICT_STEER;
+	while (policy->rule_cnt < XDP_RULES_MAX - 1)
+		rule_add_set(policy, XDP_VERDICT_DROP, XDP_RULE_SET_SRC | XDP_RULE_SET_DST,
+			     SET_EMPTY);
+	rule_add(policy, XDP_VERDICT_PASS, XDP_RULE_PORT)->port_hi = 65535;
+}
+
+static void fill_rule_at_random(struct xdp_rule *rule, struct corpus *random)
+{
+	uint16_t *const bounds[] = {&rule->port_lo, &rule->sport_lo, &rule->dport_lo};
+
+	rule->action = (uint8_t)corpus_below(random, 3);
+	rule->fields = (uint8_t)(corpus_random(random) & corpus_random(random) & 0x3f);
+	rule->proto = corpus_protos[corpus_below(random, CORPUS_PROTOS)];
+	rule->set = (uint8_t)corpus_below(random, SET_LARGE);
+	for (uint32_t i = 0; i < 3; i++) {
+		uint16_t a = (uint16_t)corpus_port(random), b = (uint16_t)corpus_port(random);
+
+		bounds[i][0] = a < b ? a : b;
+		bounds[i][1] = a < b ? b : a;
+	}
+}
+
+static void fill_at_random(struct xdp_policy *policy, struct corpus *random)
+{
+	policy->default_verdict = (uint8_t)corpus_below(random, 3);
+	policy->malformed = (uint8_t)corpus_below(random, 3);
+	policy->rule_cnt = corpus_below(random, XDP_RULES_MAX + 1);
+	for (uint32_t i = 0; i < policy->rule_cnt; i++)
+		fill_rule_at_random(&policy->rules[i], random);
+}
+
+/* As many rules as there can be, each comparing everything, with both addresses in large sets. */
+static void fill_costly(struct xdp_policy *policy, struct corpus *random)
+{
+	for (uint32_t i = 0; i < XDP_RULES_MAX; i++) {
+		struct xdp_rule *rule = rule_add(policy, (uint8_t)(i % 3), 0x3f);
+
+		rule->proto = corpus_protos[i % 5];
+		rule->set = i % 2 ? SET_LARGE : SET_MIXED;
+		rule->port_lo = (uint16_t)corpus_port(random);
+		rule->port_hi = rule->sport_hi = rule->dport_hi = 65535;
+	}
+}
+
+static const struct scenario scenarios[] = {
+	{"default steer", fill_steer, false},
+	{"default pass", fill_pass, false},
+	{"default drop", fill_drop, false},
+	{"malformed: drop", fill_malformed_drop, false},
+	{"malformed: pass, drop udp", fill_malformed_pass, false},
+	{"a rule for everything", fill_any, false},
+	{"sets of sources", fill_src, false},
+	{"sets of destinations", fill_dst, false},
+	{"sets of either", fill_either, false},
+	{"large set", fill_large, true},
+	{"protocols", fill_protos, false},
+	{"ports", fill_ports, false},
+	{"64 rules, the last one matches", fill_last, false},
+	{"64 rules, all fields, large sets", fill_costly, true},
+};
+#define SCENARIOS  (sizeof(scenarios) / sizeof(scenarios[0]))
+#define POLICY_CNT (SCENARIOS + RANDOM_CNT) /* and some made at random */
+
+static const char *policy_name(size_t index)
+{
+	return index < SCENARIOS ? scenarios[index].name : "at random";
+}
+
+/* The policy of a number, and how many of the sets it needs. */
+static uint32_t policy_fill(struct xdp_policy *policy, size_t index)
+{
+	struct corpus random;
+
+	corpus_init(&random, SEED + index, 0, 0);
+	*policy = (struct xdp_policy){.hash_seed = SEED * (index + 1)};
+	if (index >= SCENARIOS) {
+		fill_at_random(policy, &random);
+		return SET_LARGE;
+	}
+	scenarios[index].fill(policy, &random);
+	return scenarios[index].large ? SET_CNT : SET_LARGE;
+}
+
+/* --- sets ------------------------------------------------------------------------------------ */
+
+static void set_add(struct netset *set, const char *text)
+{
+	struct netset_prefix prefix;
+
+	assert_int_equal(netset_parse(&prefix, text, NULL), 0);
+	assert_int_equal(netset_add(set, &prefix), 0);
+}
+
+/* A prefix of `bits` to all bits of an address of some packet, or of random bits. */
+static void set_add_near(struct netset *set, struct corpus *random, const struct corpus *from,
+			 bool v6, uint32_t bits)
+{
+	struct netset_prefix prefix = {.v6 = v6};
+	uint32_t width = v6 ? 16 : 4, at = v6 ? 22 : 26;
+	const struct corpus_packet *packet =
+		&from->packets[corpus_below(random, (uint32_t)from->cnt)];
+
+	if (corpus_below(random, 2))
+		at += width; /* the destination */
+	for (uint32_t i = 0; i < width; i++)
+		prefix.addr[i] = (uint8_t)corpus_random(random);
+	if (corpus_below(random, 4) && packet->len >= at + width)
+		memcpy(prefix.addr, packet->data + at, width);
+	prefix.len = (uint8_t)(bits + corpus_below(random, width * 8 - bits + 1));
+	for (uint32_t bit = prefix.len; bit < width * 8; bit++)
+		prefix.addr[bit / 8] &= (uint8_t) ~(0x80 >> bit % 8);
+	assert_int_equal(netset_add(set, &prefix), 0);
+}
+
+static void sets_create(void)
+{
+	static const char *const edges[] = {"0.0.0.0/1",   "10.0.0.1",
+					    "10.0.0.2/31", "255.255.255.255",
+					    "::/1",        "2001:db8:0:0:0:0::/95",
+					    "2001:db8::1", "2001:db8:0:1:0:1:0:2/127"};
+	struct corpus random;
+
+	corpus_init(&random, SEED, 0, 0);
+	for (uint32_t i = 0; i < SMALL_SET; i++) {
+		set_add_near(&nets[SET_V4], &random, &made, false, 16);
+		set_add_near(&nets[SET_V6], &random, &made, true, 64);
+		set_add_near(&nets[SET_MIXED], &random, &mutated, i % 2, 24);
+	}
+	for (uint32_t i = 0; i < sizeof(edges) / sizeof(edges[0]); i++)
+		set_add(&nets[SET_EDGES], edges[i]);
+	set_add(&nets[SET_ALL], "0.0.0.0/0");
+	set_add(&nets[SET_ALL], "::/0");
+	for (uint32_t i = 0; i < LARGE_SET; i++) {
+		set_add_near(&nets[SET_LARGE], &random, &mutated, false, 20);
+		set_add_near(&nets[SET_LARGE], &random, &mutated, true, 48);
+	}
+	for (uint32_t i = 0; i < SET_CNT; i++) {
+		assert_int_equal(netset_seal(&nets[i]), 0);
+		sets[i] = &nets[i];
+	}
+}
+
+/* --- both builds ----------------------------------------------------------------------------- */
+
+/* A policy in both places. */
+struct pair {
+	struct loader loader;
+	struct first_pass pass;
+	struct xdp_policy policy;
+	struct xdp_counters kernel;
+	size_t index; /* of the policy */
+	int socket;   /* -1: none */
+};
+
+static void pair_load(struct pair *pair, size_t index)
+{
+	uint32_t lo = if_nametoindex("lo");
+	/* test runs come from the loopback interface; it stands at the second place */
+	uint32_t interfaces[] = {lo + 1, lo};
+	struct xfq_error error = {0};
+	struct loader_options options = {
+		.policy = &pair->policy, .sets = sets, .ifindex = interfaces, .interface_cnt = 2};
+
+	memset(pair, 0, sizeof(*pair));
+	pair->index = index;
+	pair->socket = -1;
+	options.set_cnt = policy_fill(&pair->policy, index);
+	pair->pass = (struct first_pass){.policy = &pair->policy, .sets = sets};
+	if (loader_load(&pair->loader, &options, &error))
+		fail_msg("policy %zu (%s): %s", index, policy_name(index), error.text);
+}
+
+static void pair_destroy(struct pair *pair)
+{
+	loader_destroy(&pair->loader);
+	if (pair->socket >= 0)
+		close(pair->socket);
+}
+
+/* Run the program once; what it leaves is in `out`, metadata first. Returns 0 or -errno. */
+static int kernel_run(const struct loader *loader, const struct corpus_packet *packet, uint8_t *out,
+		      uint32_t *out_len, uint32_t *action)
+{
+	LIBBPF_OPTS(bpf_test_run_opts, options, .data_in = packet->data,
+		    .data_size_in = packet->len, .data_out = out, .data_size_out = *out_len,
+		    .repeat = 1);
+	int code = bpf_prog_test_run_opts(loader_program_fd(loader), &options);
+
+	*out_len = options.data_size_out;
+	*action = options.retval;
+	return code ? -errno : 0;
+}
+
+static void show_bytes(const char *what, const uint8_t *data, uint32_t len)
+{
+	print_error("%s, %u bytes:", what, len);
+	for (uint32_t i = 0; i < len; i++)
+		print_error("%s%02x", i % 32 ? " " : "\n  ", data[i]);
+	print_error("\n");
+}
+
+static void show_counters(const struct xdp_counters *kernel, const struct xdp_counters *user)
+{
+	const __u64 *a = (const __u64 *)kernel, *b = (const __u64 *)user;
+
+	for (size_t i = 0; i < sizeof(*kernel) / sizeof(*a); i++)
+		if (a[i] != b[i])
+			print_error("counter word %zu: kernel %llu, user space %llu\n", i,
+				    (unsigned long long)a[i], (unsigned long long)b[i]);
+}
+
+/* What the kernel's counters must be: without a socket what is steered is passed, and noted. */
+static void expect_counters(const struct pair *pair, struct xdp_counters *expected)
+{
+	struct xdp_counter *steer = &expected->verdicts[XDP_VERDICT_STEER];
+	struct xdp_counter *pass = &expected->verdicts[XDP_VERDICT_PASS];
+
+	*expected = pair->pass.counters;
+	if (pair->socket >= 0)
+		return;
+	expected->no_socket = steer->packets;
+	pass->packets += steer->packets;
+	pass->bytes += steer->bytes;
+	*steer = (struct xdp_counter){0};
+}
+
+static uint32_t expect_action(const struct pair *pair, enum xdp_verdict verdict)
+{
+	if (verdict == XDP_VERDICT_DROP)
+		return XDP_DROP;
+	return verdict == XDP_VERDICT_STEER && pair->socket >= 0 ? XDP_REDIRECT : XDP_PASS;
+}
+
+/* Whether both builds agree on a packet; shows what they do not agree on. */
+static bool pair_agrees(struct pair *pair, const struct corpus_packet *packet)
+{
+	static uint8_t out[PACKET_TRY_MAX + XFQ_META_BYTES];
+	struct xdp_counters expected;
+	struct xfq_meta meta;
+	enum xdp_verdict verdict =
+		first_pass_run(&pair->pass, packet->data, packet->len, packet->len, &meta);
+	uint32_t before = verdict == XDP_VERDICT_STEER ? XFQ_META_BYTES : 0;
+	uint32_t out_len = sizeof(out), action = 0;
+	int code = kernel_run(&pair->loader, packet, out, &out_len, &action);
+	bool agrees = true;
+
+	if (code) {
+		print_error("test run: %s\n", strerror(-code));
+		return false;
+	}
+	if (action != expect_action(pair, verdict)) {
+		print_error("action: kernel %u, user space %u\n", action,
+			    expect_action(pair, verdict));
+		agrees = false;
+	}
+	if (out_len != before + packet->len ||
+	    memcmp(out + before, packet->data, packet->len) != 0) {
+		show_bytes("the packet that the kernel left", out, out_len);
+		agrees = false;
+	}
+	if (before && memcmp(out, &meta, XFQ_META_BYTES) != 0) {
+		show_bytes("metadata, kernel", out, XFQ_META_BYTES);
+		show_bytes("metadata, user space", (const uint8_t *)&meta, XFQ_META_BYTES);
+		agrees = false;
+	}
+	assert_int_equal(loader_counters(&pair->loader, &pair->kernel), 0);
+	expect_counters(pair, &expected);
+	if (memcmp(&pair->kernel, &expected, sizeof(expected)) != 0) {
+		show_counters(&pair->kernel, &expected);
+		agrees = false;
+	}
+	compared_cnt++;
+	return agrees;
+}
+
+/* Each packet that was run has one verdict, and one rule, the default or the malformed one. */
+static void check_sums(const struct pair *pair, uint64_t packets, uint64_t bytes)
+{
+	const struct xdp_counters *c = &pair->kernel;
+	struct xdp_counter verdicts = {0};
+	struct xdp_counter rules = c->verdicts[XDP_VERDICT_MALFORMED];
+
+	for (uint32_t i = 0; i < XDP_VERDICT_CNT; i++) {
+		verdicts.packets += c->verdicts[i].packets;
+		verdicts.bytes += c->verdicts[i].bytes;
+		verdict_cnt[i] += c->verdicts[i].packets;
+	}
+	for (uint32_t i = 0; i <= XDP_RULES_MAX; i++) {
+		rules.packets += c->rules[i].packets;
+		rules.bytes += c->rules[i].bytes;
+	}
+	assert_int_equal(verdicts.packets, packets);
+	assert_int_equal(verdicts.bytes, bytes);
+	assert_int_equal(rules.packets, packets);
+	assert_int_equal(rules.bytes, bytes);
+	assert_int_equal(c->no_meta, 0);
+}
+
+static void pair_compare(struct pair *pair, const struct corpus *corpus, const char *what)
+{
+	uint64_t bytes = 0;
+
+	for (size_t i = 0; i < corpus->cnt; i++) {
+		const struct corpus_packet *packet = &corpus->packets[i];
+
+		bytes += packet->len;
+		if (pair_agrees(pair, packet))
+			continue;
+		show_bytes("the packet", packet->data, packet->len);
+		pair_destroy(pair);
+		fail_msg("policy %zu (%s), %s packet %zu: the builds differ", pair->index,
+			 policy_name(pair->index), what, i);
+	}
+	check_sums(pair, corpus->cnt, bytes);
+}
+
+static void compare_all(const struct corpus *corpus, const char *what)
+{
+	struct pair pair;
+
+	for (size_t i = 0; i < POLICY_CNT; i++) {
+		pair_load(&pair, i);
+		pair_compare(&pair, corpus, what);
+		pair_destroy(&pair);
+	}
+}
+
+/* --- tests ----------------------------------------------------------------------------------- */
+
+/* Every policy loads; how much the verifier had to look at is told. */
+static void test_verifier(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < POLICY_CNT; i++) {
+		struct bpf_prog_info info = {0};
+		__u32 info_len = sizeof(info);
+		struct pair pair;
+
+		pair_load(&pair, i);
+		assert_int_equal(
+			bpf_obj_get_info_by_fd(loader_program_fd(&pair.loader), &info, &info_len),
+			0);
+		print_message("  %2u rules: verifier %u instructions, program %u bytes (%s)\n",
+			      pair.policy.rule_cnt, info.verified_insns, info.xlated_prog_len,
+			      policy_name(i));
+		pair_destroy(&pair);
+	}
+}
+
+static void test_captures(void **state)
+{
+	(void)state;
+	if (!have_captures) {
+		print_message("skipped: no captures in $XFQ_SHARED_DIR/data/pcaps\n");
+		skip();
+	}
+	assert_true(captured.cnt > 0);
+	compare_all(&captured, "captured");
+}
+
+static void test_made(void **state)
+{
+	(void)state;
+	compare_all(&made, "made-up");
+}
+
+static void test_mutated(void **state)
+{
+	(void)state;
+	assert_true(mutated.cnt + mutated.short_cnt >= MUTATIONS);
+	compare_all(&mutated, "mutated");
+	for (uint32_t i = XDP_VERDICT_PASS; i <= XDP_VERDICT_DROP; i++)
+		assert_true(verdict_cnt[i] > 0);
+	assert_true(verdict_cnt[XDP_VERDICT_MALFORMED] > 0);
+}
+
+/* A socket with a receive ring; it need not be bound for a test run to redirect to it. */
+static int socket_open(void)
+{
+	struct xdp_umem_reg reg = {.len = 16 * 4096, .chunk_size = 4096};
+	int slots = 64, fd = socket(AF_XDP, SOCK_RAW | SOCK_CLOEXEC, 0);
+	void *area = NULL;
+
+	if (fd < 0)
+		return -1;
+	if (posix_memalign(&area, 4096, reg.len) == 0) {
+		reg.addr = (uint64_t)(uintptr_t)area;
+		/* the kernel pins the pages, so that the memory itself may go */
+		if (!setsockopt(fd, SOL_XDP, XDP_UMEM_REG, &reg, sizeof(reg)) &&
+		    !setsockopt(fd, SOL_XDP, XDP_UMEM_FILL_RING, &slots, sizeof(slots)) &&
+		    !setsockopt(fd, SOL_XDP, XDP_UMEM_COMPLETION_RING, &slots, sizeof(slots)) &&
+		    !setsockopt(fd, SOL_XDP, XDP_RX_RING, &slots, sizeof(slots))) {
+			free(area);
+			return fd;
+		}
+		free(area);
+	}
+	close(fd);
+	return -1;
+}
+
+/* With a socket, what is steered is redirected, and counted as steered. */
+static void test_socket(void **state)
+{
+	struct xfq_error error = {0};
+	struct pair pair;
+
+	(void)state;
+	for (size_t i = 0; i < POLICY_CNT; i++) {
+		pair_load(&pair, i);
+		pair.socket = socket_open();
+		if (pair.socket < 0) {
+			print_message("skipped: no AF_XDP socket: %s\n", strerror(errno));
+			pair_destroy(&pair);
+			skip();
+		}
+		if (loader_socket(&pair.loader, 1, 0, pair.socket, &error))
+			fail_msg("%s", error.text);
+		pair_compare(&pair, &made, "made-up");
+		pair_destroy(&pair);
+	}
+	assert_true(verdict_cnt[XDP_VERDICT_STEER] > 0);
+}
+
+/* Whether the program saw all of a packet of `len` bytes. */
+static bool takes_length(struct loader *loader, uint32_t len)
+{
+	static uint8_t zeros[PACKET_TRY_MAX];
+	static uint8_t out[PACKET_TRY_MAX + XFQ_META_BYTES];
+	struct corpus_packet packet = {.data = zeros, .len = len};
+	struct xdp_counters before, after;
+	uint32_t out_len = sizeof(out), action;
+
+	if (loader_counters(loader, &before) || kernel_run(loader, &packet, out, &out_len, &action))
+		return false;
+	if (loader_counters(loader, &after))
+		return false;
+	return after.rules[XDP_RULES_MAX].bytes - before.rules[XDP_RULES_MAX].bytes == len;
+}
+
+/* The longest packet of which a test run shows the program all. */
+static uint32_t longest_packet(struct loader *loader)
+{
+	uint32_t good = PACKET_MIN, bad = PACKET_TRY_MAX + 1;
+
+	while (bad - good > 1) {
+		uint32_t middle = good + (bad - good) / 2;
+
+		if (takes_length(loader, middle))
+			good = middle;
+		else
+			bad = middle;
+	}
+	return good;
+}
+
+static void corpora_create(uint32_t max_bytes)
+{
+	const char *shared = getenv("XFQ_SHARED_DIR");
+	struct corpus shapes;
+	char dir[4096];
+	size_t cnt;
+
+	corpus_init(&captured, SEED, PACKET_MIN, max_bytes);
+	snprintf(dir, sizeof(dir), "%s/data/pcaps", shared ? shared : ".");
+	have_captures = corpus_captures(&captured, dir) == 0 && captured.file_cnt > 0;
+	corpus_init(&made, SEED, PACKET_MIN, max_bytes);
+	corpus_shapes(&made);
+	cnt = made.cnt;
+	corpus_cuts(&made, (size_t)CORPUS_L3_CNT * CORPUS_PROTOS);
+	/* what is mutated: all shapes, not their cuts, and as many packets from captures */
+	corpus_init(&shapes, SEED, PACKET_MIN, max_bytes);
+	for (size_t i = 0; i < cnt; i++) {
+		corpus_add(&shapes, made.packets[i].data, made.packets[i].len);
+		if (have_captures) {
+			const struct corpus_packet *packet =
+				&captured.packets[i * captured.cnt / cnt];
+
+			corpus_add(&shapes, packet->data, packet->len);
+		}
+	}
+	corpus_init(&mutated, SEED, PACKET_MIN, max_bytes);
+	corpus_mutations(&mutated, &shapes, MUTATIONS);
+	corpus_destroy(&shapes);
+}
+
+static void report_left_out(uint32_t max_bytes)
+{
+	print_message("captures: %zu files, %zu not Ethernet or broken; packets: %zu captured, "
+		      "%zu made, %zu mutated; %llu comparisons under %zu policies\n",
+		      captured.file_cnt, captured.refused_cnt, captured.cnt, made.cnt, mutated.cnt,
+		      (unsigned long long)compared_cnt, POLICY_CNT);
+	print_message("left out: %zu captured packets below %d bytes; cut to the %u bytes that a "
+		      "test run allows: %zu captured, %zu mutated\n",
+		      captured.short_cnt, PACKET_MIN, max_bytes, captured.cut_cnt, mutated.cut_cnt);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_verifier), cmocka_unit_test(test_captures),
+		cmocka_unit_test(test_made),     cmocka_unit_test(test_mutated),
+		cmocka_unit_test(test_socket),
+	};
+	struct xdp_policy policy = {.default_verdict = XDP_VERDICT_PASS};
+	struct loader_options options = {.policy = &policy};
+	struct xfq_error error = {0};
+	struct loader loader;
+	uint32_t max_bytes;
+	int failed;
+
+	if (loader_load(&loader, &options, &error)) {
+		printf("%s: %s\n", error.code == -EPERM ? "skipped" : "failed", error.text);
+		return error.code == -EPERM ? 77 : 1;
+	}
+	max_bytes = longest_packet(&loader);
+	loader_destroy(&loader);
+	corpora_create(max_bytes);
+	sets_create();
+	failed = cmocka_run_group_tests(tests, NULL, NULL);
+	report_left_out(max_bytes);
+	corpus_destroy(&captured);
+	corpus_destroy(&made);
+	corpus_destroy(&mutated);
+	for (uint32_t i = 0; i < SET_CNT; i++)
+		netset_destroy(&nets[i]);
+	return failed;
+}
