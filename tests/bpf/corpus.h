@@ -355,12 +355,12 @@ static void corpus_shapes(struct corpus *corpus)
 	}
 }
 
-/* The first `cnt` packets, cut at every length, headers first. */
-static void corpus_cuts(struct corpus *corpus, size_t cnt)
+/* The first `cnt` packets of `from`, cut at every length. */
+static void corpus_cuts(struct corpus *corpus, const struct corpus *from, size_t cnt)
 {
-	for (size_t i = 0; i < cnt; i++)
-		for (uint32_t len = corpus->min_bytes; len < corpus->packets[i].len; len++)
-			corpus_add(corpus, corpus->packets[i].data, len);
+	for (size_t i = 0; i < cnt && i < from->cnt; i++)
+		for (uint32_t len = corpus->min_bytes; len < from->packets[i].len; len++)
+			corpus_add(corpus, from->packets[i].data, len);
 }
 
 /* --- mutations ------------------------------------------------------------------------------- */
