@@ -181,6 +181,11 @@ static void run_announce(struct run *run)
 			interface->zero_copy ? "zero-copy" : "copy mode", interface->queues,
 			interface->queues == 1 ? "" : "s",
 			stats.huge_pages ? "huge pages" : "ordinary pages");
+		if (!run->engine.interfaces[i].up)
+			fprintf(stderr,
+				"xfq run: %s: the interface is down, and nothing comes until it is "
+				"up: ip link set dev %s up\n",
+				interface->name, interface->name);
 	}
 	for (uint32_t i = 0; i < stats.worker_cnt; i++)
 		if (stats.workers[i].shared_cpu)
