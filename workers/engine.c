@@ -281,8 +281,7 @@ static void engine_take_out(struct engine *engine, uint32_t interface)
 	for (uint32_t w = 0; w < engine->worker_cnt; w++)
 		for (uint32_t p = 0; p < engine->workers[w].port_cnt; p++)
 			if (engine->workers[w].ports[p].interface == interface)
-				__atomic_store_n(&engine->workers[w].ports[p].gone, true,
-						 __ATOMIC_RELAXED);
+				port_set_gone(&engine->workers[w].ports[p]);
 }
 
 uint32_t engine_watch(struct engine *engine, void (*gone)(const char *name, void *context),

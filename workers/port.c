@@ -86,7 +86,8 @@ int port_open(struct port *port, struct xsk_umem *registered, const struct port_
 				     "mode: native",
 				     options->interface_name);
 	if (code == -ENETDOWN)
-		return xfq_error_set(error, code, "%s: the interface is down; ip link set dev %s up",
+		return xfq_error_set(error, code,
+				     "%s: the interface is down; ip link set dev %s up",
 				     options->interface_name, options->interface_name);
 	if (code)
 		return xfq_error_set(error, code, "%s: AF_XDP socket on queue %u: %s",
@@ -155,7 +156,7 @@ void port_refill(struct port *port, struct umem *umem)
 	uint32_t want = PORT_RING_SLOTS - port->fill_cnt;
 	uint32_t at = 0;
 
-	if (port->gone)
+	if (port_is_gone(port))
 		return;
 	if (want > umem->frames.free_cnt)
 		want = umem->frames.free_cnt;

@@ -19,8 +19,8 @@
 #include <xfq/error.h>
 
 /* Slots of the receive and the fill ring, and so the frames that the kernel may hold of a port: at
- * 10 Mpps what comes in 200 us. Twice as many cost 4 % of the rate (bench/receive.sh), as frames are
- * used in turn and fewer of them stay in the cache; half as many lost twice as much. */
+ * 10 Mpps what comes in 200 us. Twice as many cost 4 % of the rate (bench/receive.sh), as frames
+ * are used in turn and fewer of them stay in the cache; half as many lost twice as much. */
 #define PORT_RING_SLOTS 2048
 
 struct port {
@@ -79,6 +79,16 @@ uint32_t port_receive(struct port *port, struct umem *umem, uint64_t hash_seed, 
 
 /* Give free frames to the kernel, up to a full fill ring, and wake it where it asks for that. */
 void port_refill(struct port *port, struct umem *umem);
+
+/* Whether the port's interface went away, and saying so; any thread. */
+static inline bool port_is_gone(const struct port *port)
+{
+	return __atomic_load_n(&port->gone, __ATOMIC_RELAXED);
+}
+static inline void port_set_gone(struct port *port)
+{
+	__atomic_store_n(&port->gone, true, __ATOMIC_RELAXED);
+}
 
 /* Read the kernel's loss counters; any thread. 0 or -errno. */
 int port_losses(const struct port *port, struct port_losses *losses);

@@ -99,7 +99,7 @@ static void worker_sleep(struct worker *worker)
 
 	fds[cnt++] = (struct pollfd){.fd = worker->event_fd, .events = POLLIN};
 	for (uint32_t i = 0; i < worker->port_cnt; i++)
-		if (!__atomic_load_n(&worker->ports[i].gone, __ATOMIC_RELAXED))
+		if (!port_is_gone(&worker->ports[i]))
 			fds[cnt++] = (struct pollfd){.fd = worker->ports[i].fd, .events = POLLIN};
 	counter_add(&worker->sleeps, 1);
 	if (poll(fds, cnt, WORKER_SLEEP_MS) > 0 && (fds[0].revents & POLLIN))
@@ -109,7 +109,7 @@ static void worker_sleep(struct worker *worker)
 		for (uint32_t p = 0; p < worker->port_cnt; p++)
 			if (worker->ports[p].fd == fds[i].fd &&
 			    (fds[i].revents & (POLLERR | POLLNVAL)))
-				__atomic_store_n(&worker->ports[p].gone, true, __ATOMIC_RELAXED);
+				port_set_gone(&worker->ports[p]);
 }
 
 /* Whether there was nothing for so long that the idle policy wants a sleep. */
