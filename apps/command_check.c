@@ -86,7 +86,8 @@ static uint32_t check_interfaces(const struct config *config, json_t *interfaces
 			json_object_set_new(object, "warning", json_string(error.text));
 			continue;
 		}
-		json_object_set_new(object, "driver", json_string(interface.driver));
+		json_object_set_new(object, "driver",
+				    json_string(interface.driver[0] ? interface.driver : "none"));
 		json_object_set_new(object, "queues", json_integer(interface.queue_cnt));
 		json_object_set_new(object, "mtu", json_integer(interface.mtu));
 		if (interface.queue_cnt > workers && interface.queue_cnt <= XDP_QUEUES_MAX) {
