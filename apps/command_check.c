@@ -5,7 +5,6 @@
 #include "workers/config.h"
 #include "workers/interface.h"
 #include "workers/topology.h"
-#include <getopt.h>
 #include <jansson.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -215,33 +214,20 @@ static int check_plan(const struct config *config, bool as_json)
 
 int command_check(int argc, char **argv)
 {
-	static const struct option options[] = {
-		{"json", no_argument, NULL, 'j'}, {"help", no_argument, NULL, 'h'}, {0}};
+	struct command_words words;
 	struct config config;
-	bool as_json = false;
-	int option, status;
+	int status = command_words(argc, argv, check_help, &words);
 
-	while ((option = getopt_long(argc, argv, "h", options, NULL)) != -1) {
-		switch (option) {
-		case 'j':
-			as_json = true;
-			break;
-		case 'h':
-			fputs(check_help, stdout);
-			return COMMAND_DONE;
-		default:
-			fputs(check_help, stderr);
-			return COMMAND_USAGE;
-		}
-	}
-	if (argc - optind != 1) {
+	if (status || words.ended)
+		return status;
+	if (!words.word) {
 		fputs(check_help, stderr);
 		return COMMAND_USAGE;
 	}
-	status = command_config(&config, argv[optind]);
+	status = command_config(&config, words.word);
 	if (status)
 		return status;
-	status = check_plan(&config, as_json);
+	status = check_plan(&config, words.json);
 	config_destroy(&config);
 	return status;
 }

@@ -30,6 +30,7 @@ static const char run_help[] =
 	"Exit status: 0 done, 1 failed, 2 usage.\n";
 
 #define RUN_TABLE_SECONDS 5 /* between tables where there is no terminal */
+#define RUN_SECONDS_MIN   0.001
 #define RUN_SECONDS_MAX   (10.0 * 365 * 86400)
 
 struct run_arguments {
@@ -278,10 +279,11 @@ static int run_parse(int argc, char **argv, struct run_arguments *arguments, boo
 			break;
 		case 'f':
 			arguments->seconds = strtod(optarg, &end);
-			if (*end || end == optarg || !(arguments->seconds > 0) ||
+			if (*end || end == optarg || !(arguments->seconds >= RUN_SECONDS_MIN) ||
 			    arguments->seconds > RUN_SECONDS_MAX) {
 				fprintf(stderr,
-					"xfq run: --for %s: not a number of seconds above 0\n",
+					"xfq run: --for %s: not a number of seconds from 0.001 "
+					"on\n",
 					optarg);
 				return COMMAND_USAGE;
 			}

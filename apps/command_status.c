@@ -2,7 +2,6 @@
 #include "apps/commands.h"
 #include "apps/control.h"
 #include "apps/stats_table.h"
-#include <getopt.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -57,40 +56,23 @@ static int status_show(const char *answer, bool as_json)
 
 int command_status(int argc, char **argv)
 {
-	static const struct option options[] = {
-		{"json", no_argument, NULL, 'j'}, {"help", no_argument, NULL, 'h'}, {0}};
 	static char names[STATUS_NAMES_MAX][NAME_MAX + 1];
+	struct command_words words;
 	struct xfq_error error;
 	const char *name;
 	char *answer = NULL;
-	bool as_json = false;
-	int option, status;
+	int status = command_words(argc, argv, status_help, &words);
 
-	while ((option = getopt_long(argc, argv, "h", options, NULL)) != -1) {
-		switch (option) {
-		case 'j':
-			as_json = true;
-			break;
-		case 'h':
-			fputs(status_help, stdout);
-			return COMMAND_DONE;
-		default:
-			fputs(status_help, stderr);
-			return COMMAND_USAGE;
-		}
-	}
-	if (argc - optind > 1) {
-		fputs(status_help, stderr);
-		return COMMAND_USAGE;
-	}
-	name = optind < argc ? argv[optind] : status_only(names);
+	if (status || words.ended)
+		return status;
+	name = words.word ? words.word : status_only(names);
 	if (!name)
 		return COMMAND_FAILED;
 	if (control_ask(name, "status", &answer, &error)) {
 		fprintf(stderr, "xfq status: %s\n", error.text);
 		return COMMAND_FAILED;
 	}
-	status = status_show(answer, as_json);
+	status = status_show(answer, words.json);
 	free(answer);
 	return status;
 }

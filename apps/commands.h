@@ -6,6 +6,8 @@
 #ifndef APPS_COMMANDS_H
 #define APPS_COMMANDS_H
 
+#include <stdbool.h>
+
 #define COMMAND_DONE   0
 #define COMMAND_FAILED 1
 #define COMMAND_USAGE  2
@@ -13,6 +15,16 @@
 int command_run(int argc, char **argv);
 int command_check(int argc, char **argv);
 int command_status(int argc, char **argv);
+
+/* What a subcommand got that takes at most one word and knows --json and --help. */
+struct command_words {
+	const char *word; /* NULL: none */
+	bool json;
+	bool ended; /* help was asked for, and printed */
+};
+
+/* Read such arguments. COMMAND_DONE, or COMMAND_USAGE once the help was printed to stderr. */
+int command_words(int argc, char **argv, const char *help, struct command_words *words);
 
 struct config;
 

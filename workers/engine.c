@@ -14,6 +14,10 @@
 /* Two VLAN tags beyond what the MTU counts, and the Ethernet header. */
 #define ENGINE_LINK_BYTES (14 + 2 * 4)
 
+/* In generic mode a CPU may still be running the program when it has been detached: some RCU grace
+ * periods, until the last packet is counted and handed over. */
+#define ENGINE_GRACE_US 20000
+
 static uint64_t engine_now_ns(void)
 {
 	struct timespec now;
@@ -310,8 +314,10 @@ int engine_stop(struct engine *engine, struct xfq_error *error)
 	if (engine->stopped)
 		return 0;
 	engine->stopped = true;
-	if (engine->loader.skeleton)
+	if (engine->loader.skeleton) {
 		loader_detach(&engine->loader);
+		usleep(ENGINE_GRACE_US);
+	}
 	if (!engine->workers)
 		return 0; /* it never got so far that anything could run */
 	for (uint32_t i = 0; i < engine->worker_cnt; i++)

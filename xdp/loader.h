@@ -69,7 +69,8 @@ int loader_socket(struct loader *loader, uint32_t interface, uint32_t queue, int
 int loader_attach(struct loader *loader, uint32_t interface, const char *name, bool native,
 		  bool generic, enum loader_mode *mode, struct xfq_error *error);
 
-/* Detach from every interface. When it returns the kernel runs the program no more. */
+/* Detach from every interface. In native mode the program has run for the last time when this
+ * returns, in generic mode a grace period of RCU later. */
 void loader_detach(struct loader *loader);
 
 /* Detach from one interface, for instance because it is gone. */

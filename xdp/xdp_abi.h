@@ -8,10 +8,10 @@
 
 #include <linux/types.h>
 
-#define XDP_RULES_MAX      64   /* rules of a policy, without the default */
-#define XDP_SETS_MAX       32   /* named sets of a policy */
-#define XDP_INTERFACES_MAX 8    /* interfaces one program serves */
-#define XDP_QUEUES_MAX     128  /* queues of one interface */
+#define XDP_RULES_MAX      64  /* rules of a policy, without the default */
+#define XDP_SETS_MAX       32  /* named sets of a policy */
+#define XDP_INTERFACES_MAX 8   /* interfaces one program serves */
+#define XDP_QUEUES_MAX     128 /* queues of one interface */
 #define XDP_XSKS_MAX       (XDP_INTERFACES_MAX * XDP_QUEUES_MAX)
 
 /* What becomes of a packet: an index into xdp_counters.verdicts. Every packet is counted under
