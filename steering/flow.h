@@ -4,13 +4,14 @@
  *
  * Each end of the flow (address, port) is mixed to 64 bits by itself; the two are then combined by
  * operations that do not know their order (sum and exclusive or), and mixed again with the
- *protocol. The mixer is the finaliser of MurmurHash3 with the constants of Stafford's "Mix13"
+ * protocol. The mixer is the finaliser of MurmurHash3 with the constants of Stafford's "Mix13"
  * (zimbry.blogspot.com/2011/09/better-bit-mixing-improving-on.html): two multiplications, each
  * output bit changes with probability near one half.
  *
  * The seed keeps a sender from choosing flows that all meet in one member.
  *
- *	fragments of a datagram: addresses and protocol only, all of them the same
+ *	fragments of a datagram: addresses only, all of them the same: in IPv6, later ones do not
+ *	                         know the protocol where extension headers follow the fragment's
  *	not IP:                  the two MAC addresses and the ethertype
  */
 #ifndef STEERING_FLOW_H
@@ -31,7 +32,9 @@ PARSE_INLINE __u64 flow_end(const __u32 addr[4], __u16 port, __u64 seed)
 	__u64 x = ((__u64)addr[0] << 32 | (__u64)port << 8) ^ seed;
 
 	if (addr[1] | addr[2] | addr[3]) {
-		x = flow_mix(x + ((__u64)addr[1] << 16));
+		/* times an odd number: what only stood beside addr[0] and the port could make up
+		 * for a change in them */
+		x = flow_mix(x + addr[1] * 0x9e3779b97f4a7c15ULL);
 		x ^= (__u64)addr[2] << 32 | addr[3];
 	}
 	return flow_mix(x);
@@ -68,7 +71,8 @@ PARSE_INLINE __u32 flow_hash(const struct xfq_meta *meta, const struct parse_key
 		return flow_hash_link((const unsigned char *)data, meta->ethertype, seed);
 	}
 	return flow_combine(flow_end(key->src, whole ? key->sport : 0, seed),
-			    flow_end(key->dst, whole ? key->dport : 0, seed), meta->l4_proto);
+			    flow_end(key->dst, whole ? key->dport : 0, seed),
+			    whole ? meta->l4_proto : 0);
 }
 
 /* Hash over the two addresses alone; not IP: as flow_hash(). */

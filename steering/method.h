@@ -6,8 +6,8 @@
  * of a flow have the same hash and so the same member. Buckets are shared out evenly, one member's
  * count at most one above another's.
  *
- *	flow         addresses, ports and protocol; fragments by addresses and protocol; not IP: by
- *	             MAC pair and ethertype
+ *	flow         addresses, ports and protocol; fragments by addresses; not IP: by MAC pair and
+ *	             ethertype
  *	ip-pair      addresses only; not IP: as flow
  *	round-robin  one member after the other, counted per worker and group
  *	broadcast    every member

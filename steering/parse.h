@@ -91,6 +91,8 @@ struct parse_cursor {
 #ifdef __bpf__
 /* The verifier wants to see the very comparison of pointers; loads may be unaligned in BPF. */
 #define PARSE_FITS(c, at, n) ((c)->data + (at) + (n) <= (c)->end)
+/* Whether bytes that lie in the packet also lie in the capture: here the packet is all there. */
+#define PARSE_CAPTURED(c, at, n) true
 PARSE_INLINE __u16 parse_be16(const unsigned char *p)
 {
 	return bpf_ntohs(*(const __u16 *)p);
@@ -100,7 +102,8 @@ PARSE_INLINE __u32 parse_raw32(const unsigned char *p)
 	return *(const __u32 *)p;
 }
 #else
-#define PARSE_FITS(c, at, n) ((size_t)((c)->end - (c)->data) >= (size_t)(at) + (n))
+#define PARSE_FITS(c, at, n)     ((size_t)((c)->end - (c)->data) >= (size_t)(at) + (n))
+#define PARSE_CAPTURED(c, at, n) PARSE_FITS(c, at, n)
 PARSE_INLINE __u16 parse_be16(const unsigned char *p)
 {
 	return (__u16)(p[0] << 8 | p[1]);
@@ -149,7 +152,7 @@ PARSE_INLINE __u16 parse_ethernet(struct parse_cursor *c)
 	return type;
 }
 
-/* Ports and length of the header at the cursor; the IP packet ends at l3_end. */
+/* The header at the cursor: where it is, its ports and length; the IP packet ends at l3_end. */
 PARSE_INLINE void parse_l4(struct parse_cursor *c, struct xfq_meta *meta, struct parse_key *key)
 {
 	__u32 off = c->off;
@@ -157,6 +160,11 @@ PARSE_INLINE void parse_l4(struct parse_cursor *c, struct xfq_meta *meta, struct
 	__u32 need, header, length;
 	const unsigned char *p;
 
+	if (off > PARSE_OFF_MAX)
+		return;
+	/* padding is no header, and the capture may have cut off all of it */
+	if (room > 0 && PARSE_CAPTURED(c, off, 1))
+		meta->l4_off = (__u16)off;
 	if (meta->l4_proto == PARSE_IP_TCP)
 		need = 20;
 	else if (meta->l4_proto == PARSE_IP_SCTP)
@@ -166,8 +174,6 @@ PARSE_INLINE void parse_l4(struct parse_cursor *c, struct xfq_meta *meta, struct
 	else if (meta->l4_proto == PARSE_IP_ICMPV6)
 		need = 4;
 	else
-		return;
-	if (off > PARSE_OFF_MAX)
 		return;
 	p = c->data + off;
 	if (need > 4 && meta->l4_proto != PARSE_IP_ICMP && room >= 4 && PARSE_FITS(c, off, 4)) {
@@ -188,6 +194,10 @@ PARSE_INLINE void parse_l4(struct parse_cursor *c, struct xfq_meta *meta, struct
 		header = (__u32)(p[12] >> 4) * 4;
 		if (header < 20 || header > room) {
 			c->flags |= XFQ_META_MALFORMED;
+			return;
+		}
+		if (!PARSE_CAPTURED(c, off, header)) {
+			parse_missing(c, off, header);
 			return;
 		}
 	} else if (meta->l4_proto == PARSE_IP_UDP) {
@@ -251,7 +261,6 @@ PARSE_INLINE void parse_ipv4(struct parse_cursor *c, struct xfq_meta *meta, stru
 		c->flags |= XFQ_META_FRAG_NEXT;
 		return;
 	}
-	meta->l4_off = (__u16)c->off;
 	parse_l4(c, meta, key);
 }
 
@@ -392,7 +401,6 @@ PARSE_INLINE void parse_ipv6(struct parse_cursor *c, struct xfq_meta *meta, stru
 	/* a bare header: "no next header", or nothing there at all */
 	if (c->off >= c->l3_end || c->off > PARSE_OFF_MAX)
 		return;
-	meta->l4_off = (__u16)c->off;
 	parse_l4(c, meta, key);
 }
 

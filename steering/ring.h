@@ -29,7 +29,7 @@ struct ring {
 	uint32_t quota; /* slots that may be in use at once, at most the ring's */
 	uint32_t prod;
 	uint32_t reclaimed;
-	uint32_t woken_at; /* `reclaimed` when the member was last woken */
+	uint32_t woken_at; /* prod when the member was last woken */
 	bool woken;
 };
 
@@ -128,17 +128,25 @@ static inline void ring_detach(struct ring *ring, struct frame_table *table)
 /*
  * Whether the member sleeps and is to be woken now; asked after a publish, with a full fence in
  * between (the member stores `waiting` and then looks at prod; one of the two sees the other). A
- * member is woken once until it has released something, so that one that always claims to sleep
- * costs no system call a burst.
+ * member that was woken has released all that it was woken for before it sleeps again; until then
+ * it is not woken a second time, so that one that always claims to sleep costs no system call a
+ * burst.
  */
 static inline bool ring_wants_wake(struct ring *ring)
 {
-	if (!ring->cons_page || !__atomic_load_n(&ring->cons_page->waiting, __ATOMIC_RELAXED))
+	uint32_t cons;
+
+	/* pairs with the member's store of `waiting`, which comes after all that it has released */
+	if (!ring->cons_page || !__atomic_load_n(&ring->cons_page->waiting, __ATOMIC_ACQUIRE)) {
+		ring->woken = false;
 		return false;
-	if (ring->woken && ring->woken_at == ring->reclaimed)
+	}
+	/* not `reclaimed`: the member may have released all and slept again since that was read */
+	cons = __atomic_load_n(&ring->cons_page->cons, __ATOMIC_RELAXED);
+	if (ring->woken && ring->prod - ring->woken_at < ring->prod - cons)
 		return false;
 	ring->woken = true;
-	ring->woken_at = ring->reclaimed;
+	ring->woken_at = ring->prod;
 	return true;
 }
 
