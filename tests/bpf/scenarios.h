@@ -161,6 +161,9 @@ static void fill_rule_at_random(struct xdp_rule *rule, struct corpus *random)
 
 	rule->action = (uint8_t)corpus_below(random, 3);
 	rule->fields = (uint8_t)(corpus_random(random) & corpus_random(random) & 0x3f);
+	/* seldom one that matches everything: what comes after it would be out of reach */
+	if (rule->fields == 0 && corpus_below(random, 64))
+		rule->fields = XDP_RULE_PROTO | XDP_RULE_SET_SRC | XDP_RULE_DPORT;
 	rule->proto = corpus_protos[corpus_below(random, CORPUS_PROTOS)];
 	rule->set = (uint8_t)corpus_below(random, SET_LARGE);
 	for (uint32_t i = 0; i < 3; i++) {

@@ -352,13 +352,6 @@ static uint32_t longest_packet(struct loader *loader)
 	return good;
 }
 
-/* The sets, as loader and user space want them. */
-static void sets_list(void)
-{
-	for (uint32_t i = 0; i < SET_CNT; i++)
-		sets[i] = &nets[i];
-}
-
 static void corpora_create(uint32_t max_bytes)
 {
 	const char *shared = getenv("XFQ_SHARED_DIR");
@@ -386,7 +379,8 @@ static void corpora_create(uint32_t max_bytes)
 	corpus_init(&mutated, SCENARIO_SEED, PACKET_MIN, max_bytes);
 	corpus_mutations(&mutated, &mixed, MUTATIONS);
 	sets_create(nets, &shapes, &mixed);
-	sets_list();
+	for (uint32_t i = 0; i < SET_CNT; i++)
+		sets[i] = &nets[i];
 	corpus_destroy(&mixed);
 }
 
