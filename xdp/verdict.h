@@ -62,10 +62,9 @@ PARSE_INLINE bool verdict_matches(const volatile struct xdp_rule *rule, const st
 	return true;
 }
 
-/* Decide on a parsed packet. `policy` is constant data of the program, or the caller's. */
-PARSE_INLINE struct verdict verdict_decide(const volatile struct xdp_policy *policy,
-					   const struct xfq_meta *meta, const struct parse_key *key,
-					   const void *sets)
+/* The decision on a parsed packet that no rule has been asked about: `malformed`, or `default`. */
+PARSE_INLINE struct verdict verdict_without_rules(const volatile struct xdp_policy *policy,
+						  const struct xfq_meta *meta)
 {
 	struct verdict verdict = {.rule = XFQ_RULE_DEFAULT};
 
@@ -76,14 +75,27 @@ PARSE_INLINE struct verdict verdict_decide(const volatile struct xdp_policy *pol
 		return verdict;
 	}
 	verdict.action = policy->default_verdict;
+	verdict.verdict = verdict.action;
+	return verdict;
+}
+
+/* Decide on a parsed packet. `policy` is constant data of the program, or the caller's. */
+PARSE_INLINE struct verdict verdict_decide(const volatile struct xdp_policy *policy,
+					   const struct xfq_meta *meta, const struct parse_key *key,
+					   const void *sets)
+{
+	struct verdict verdict = verdict_without_rules(policy, meta);
+
+	if (verdict.verdict == XDP_VERDICT_MALFORMED)
+		return verdict;
 	for (__u32 i = 0; i < XDP_RULES_MAX && i < policy->rule_cnt; i++) {
 		if (!verdict_matches(&policy->rules[i], meta, key, sets))
 			continue;
 		verdict.rule = (__u16)i;
 		verdict.action = policy->rules[i].action;
+		verdict.verdict = verdict.action;
 		break;
 	}
-	verdict.verdict = verdict.action;
 	return verdict;
 }
 
