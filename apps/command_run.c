@@ -182,6 +182,13 @@ static void run_announce(struct run *run)
 			interface->zero_copy ? "zero-copy" : "copy mode", interface->queues,
 			interface->queues == 1 ? "" : "s",
 			stats.huge_pages ? "huge pages" : "ordinary pages");
+		if (run->engine.modes[i] == LOADER_MODE_GENERIC &&
+		    run->engine.interfaces[i].merging)
+			fprintf(stderr,
+				"xfq run: %s: generic XDP sees packets after the stack has merged "
+				"them, and those that do not fit a frame are passed on: ethtool -K "
+				"%s gro off\n",
+				interface->name, interface->name);
 		if (!run->engine.interfaces[i].up)
 			fprintf(stderr,
 				"xfq run: %s: the interface is down, and nothing comes until it is "
@@ -311,9 +318,27 @@ static int run_parse(int argc, char **argv, struct run_arguments *arguments, boo
 	return COMMAND_DONE;
 }
 
+/* The signals that end a run. What is ignored, as SIGHUP is under nohup, stays so: blocking it
+ * would bring it back. */
+static void run_signals(sigset_t *signals)
+{
+	static const int ends[] = {SIGINT, SIGTERM, SIGHUP};
+	struct sigaction action;
+
+	sigemptyset(signals);
+	for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++)
+		if (ends[i] == SIGTERM || sigaction(ends[i], NULL, &action) ||
+		    action.sa_handler != SIG_IGN)
+			sigaddset(signals, ends[i]);
+}
+
 int command_run(int argc, char **argv)
 {
-	struct run run = {.control.fd = -1, .signal_fd = -1, .tick_fd = -1, .end_fd = -1};
+	struct run run = {.arguments.engine.stop_fds = {-1, -1},
+			  .control.fd = -1,
+			  .signal_fd = -1,
+			  .tick_fd = -1,
+			  .end_fd = -1};
 	bool ended = false;
 	sigset_t signals;
 	int status = run_parse(argc, argv, &run.arguments, &ended);
@@ -326,10 +351,7 @@ int command_run(int argc, char **argv)
 	if (!run.arguments.json && !run.arguments.engine.read_path && isatty(STDOUT_FILENO))
 		run.arguments.live = true;
 	/* before any thread, so that all of them leave signals to this loop */
-	sigemptyset(&signals);
-	sigaddset(&signals, SIGINT);
-	sigaddset(&signals, SIGTERM);
-	sigaddset(&signals, SIGHUP);
+	run_signals(&signals);
 	sigprocmask(SIG_BLOCK, &signals, NULL);
 	signal(SIGPIPE, SIG_IGN);
 	run.signal_fd = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
@@ -339,6 +361,8 @@ int command_run(int argc, char **argv)
 		fprintf(stderr, "xfq run: signals and timers: %s\n", strerror(errno));
 		status = COMMAND_FAILED;
 	} else {
+		run.arguments.engine.stop_fds[0] = run.signal_fd;
+		run.arguments.engine.stop_fds[1] = run.end_fd;
 		status = run_loop(&run);
 	}
 	control_close(&run.control);

@@ -2,9 +2,11 @@
 #include "apps/control.h"
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/time.h>
@@ -49,13 +51,14 @@ static int control_connect(const struct sockaddr_un *address)
 	return fd;
 }
 
-static int control_bind(struct control *control)
+/* Bind and listen; a dead instance's socket gives way. */
+static int control_claim(struct control *control)
 {
 	const struct sockaddr *address = (const struct sockaddr *)&control->address;
 	int client;
 
 	if (bind(control->fd, address, sizeof(control->address)) == 0)
-		return 0;
+		return listen(control->fd, CONTROL_CLIENTS_MAX) ? -errno : 0;
 	if (errno != EADDRINUSE)
 		return -errno;
 	client = control_connect(&control->address);
@@ -67,7 +70,24 @@ static int control_bind(struct control *control)
 		return -EADDRINUSE;
 	/* nobody listens: its owner died without removing it */
 	unlink(control->address.sun_path);
-	return bind(control->fd, address, sizeof(control->address)) ? -errno : 0;
+	if (bind(control->fd, address, sizeof(control->address)) ||
+	    listen(control->fd, CONTROL_CLIENTS_MAX))
+		return -errno;
+	return 0;
+}
+
+/* One instance at a time claims a name: a socket that is bound, but does not listen yet, looks like
+ * a dead instance's. */
+static int control_bind(struct control *control)
+{
+	int dir = open(control_dir(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int code;
+
+	if (dir < 0)
+		return -errno;
+	code = flock(dir, LOCK_EX) ? -errno : control_claim(control);
+	close(dir);
+	return code;
 }
 
 int control_open(struct control *control, const char *name, struct xfq_error *error)
@@ -91,8 +111,6 @@ int control_open(struct control *control, const char *name, struct xfq_error *er
 	mask = umask(0177); /* only its owner may ask */
 	code = control_bind(control);
 	umask(mask);
-	if (code == 0 && listen(control->fd, CONTROL_CLIENTS_MAX))
-		code = -errno;
 	if (code == 0)
 		return 0;
 	close(control->fd);
@@ -128,19 +146,21 @@ static void control_drop(struct control_client *client)
 	*client = (struct control_client){.fd = -1};
 }
 
-/* A new client; where there is no place, the first that waits longest gives way. */
+/* A new client; where there is no place, the one that came first gives way. */
 static void control_accept(struct control *control)
 {
 	int fd = accept4(control->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-	size_t place = 0;
+	struct control_client *place = &control->clients[0];
 
 	if (fd < 0)
 		return;
-	while (place < CONTROL_CLIENTS_MAX - 1 && control->clients[place].fd >= 0)
-		place++;
-	if (control->clients[place].fd >= 0)
-		control_drop(&control->clients[place]);
-	control->clients[place].fd = fd;
+	for (size_t i = 0; i < CONTROL_CLIENTS_MAX && place->fd >= 0; i++)
+		if (control->clients[i].fd < 0 || control->clients[i].number < place->number)
+			place = &control->clients[i];
+	if (place->fd >= 0)
+		control_drop(place);
+	place->fd = fd;
+	place->number = ++control->accepted;
 }
 
 static void control_client_serve(struct control_client *client, control_status *status,

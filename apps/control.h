@@ -13,6 +13,7 @@
 #include <limits.h>
 #include <poll.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/un.h>
 #include <xfq/error.h>
 
@@ -23,12 +24,14 @@ struct control_client {
 	int fd;       /* -1: free */
 	char *answer; /* owned; NULL: the request has not come yet */
 	size_t len, sent;
+	uint64_t number; /* in the order of coming */
 };
 
 struct control {
 	int fd; /* listening; -1: none */
 	struct sockaddr_un address;
 	struct control_client clients[CONTROL_CLIENTS_MAX];
+	uint64_t accepted;
 };
 
 /* Makes the answer to "status": JSON text that control frees, NULL without memory. */

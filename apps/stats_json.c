@@ -55,6 +55,7 @@ static json_t *stats_noticed(const struct stats *stats)
 	stats_set(noticed, "malformed", stats->xdp.malformed);
 	stats_set(noticed, "fragments", stats->xdp.fragments);
 	stats_set(noticed, "no_socket", stats->xdp.no_socket);
+	stats_set(noticed, "too_long", stats->xdp.too_long);
 	stats_set(noticed, "no_meta", stats->xdp.no_meta);
 	return noticed;
 }

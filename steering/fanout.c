@@ -74,6 +74,16 @@ static void fanout_lose(struct outlet *outlet, uint32_t cnt)
 		counter_add(&outlet->lost_quota, cnt);
 }
 
+/* Take back what a member has released of a ring in use; detach it where it lies. */
+static void fanout_reclaim_ring(struct fanout *fanout, struct ring *ring)
+{
+	if (ring_reclaim(ring, fanout->frames)) {
+		ring_detach(ring, fanout->frames);
+		counter_add(&fanout->faulty, 1);
+	}
+	fanout->busy -= ring_used(ring) == 0;
+}
+
 static inline uint32_t fanout_to_ring(struct fanout *fanout, struct outlet *outlet,
 				      const struct packet *pkts)
 {
@@ -81,11 +91,8 @@ static inline uint32_t fanout_to_ring(struct fanout *fanout, struct outlet *outl
 	uint32_t cnt = outlet->cnt;
 
 	/* taking back is safe here: nothing of this burst is in this ring yet */
-	if (cnt > room) {
-		if (outlet->ring.cons_page && ring_reclaim(&outlet->ring, fanout->frames)) {
-			ring_detach(&outlet->ring, fanout->frames);
-			counter_add(&fanout->faulty, 1);
-		}
+	if (cnt > room && ring_used(&outlet->ring) > 0) {
+		fanout_reclaim_ring(fanout, &outlet->ring);
 		room = ring_room(&outlet->ring);
 	}
 	if (cnt > room)
@@ -97,6 +104,7 @@ static inline uint32_t fanout_to_ring(struct fanout *fanout, struct outlet *outl
 			   pkt->len);
 		frame_hold(fanout->frames, pkt->frame);
 	}
+	fanout->busy += cnt > 0 && ring_used(&outlet->ring) == 0;
 	ring_publish(&outlet->ring, cnt);
 	if (cnt < outlet->cnt)
 		fanout_lose(outlet, outlet->cnt - cnt);
@@ -144,8 +152,8 @@ void fanout_reclaim(struct fanout *fanout, uint32_t rings)
 {
 	uint32_t members = fanout->policy->member_cnt;
 
-	if (rings == 0)
-		rings = members;
+	if (rings == 0 || rings > fanout->busy)
+		rings = fanout->busy;
 	for (uint32_t seen = 0; seen < members && rings > 0; seen++) {
 		struct ring *ring;
 
@@ -155,11 +163,16 @@ void fanout_reclaim(struct fanout *fanout, uint32_t rings)
 		if (ring_used(ring) == 0)
 			continue;
 		rings--;
-		if (ring_reclaim(ring, fanout->frames)) {
-			ring_detach(ring, fanout->frames);
-			counter_add(&fanout->faulty, 1);
-		}
+		fanout_reclaim_ring(fanout, ring);
 	}
+}
+
+void fanout_detach(struct fanout *fanout, uint32_t member)
+{
+	struct ring *ring = &fanout->outlets[member].ring;
+
+	fanout->busy -= ring_used(ring) > 0;
+	ring_detach(ring, fanout->frames);
 }
 
 uint32_t fanout_room(const struct fanout *fanout)

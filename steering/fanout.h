@@ -52,6 +52,7 @@ struct fanout {
 	struct outlet *outlets; /* policy->member_cnt, in the order of groups and members */
 	uint16_t *touched;      /* outlets with packets of this burst; room for all */
 	uint32_t touched_cnt;
+	uint32_t busy;         /* rings with slots in use */
 	uint32_t reclaim_next; /* where the next round of reclaiming starts */
 	struct fanout_group groups[POLICY_GROUPS_MAX];
 	uint64_t unclaimed; /* packets that no group wanted */
@@ -70,6 +71,9 @@ void fanout_burst(struct fanout *fanout, const struct packet *pkts, uint32_t cnt
  * all). A member whose cons is out of range is detached and counted.
  */
 void fanout_reclaim(struct fanout *fanout, uint32_t rings);
+
+/* A member is gone: all its slots come back, and it is given nothing more. Not within a burst. */
+void fanout_detach(struct fanout *fanout, uint32_t member);
 
 /* How many packets surely fit, whoever gets them: the least room of any attached ring, at most
  * PACKET_BURST. For a source that can wait. */

@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "workers/capture.h"
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <pcap/pcap.h>
+#include <poll.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #define NS_PER_S 1000000000u
 
@@ -78,23 +82,89 @@ fail:
 	return err;
 }
 
-int capture_open(struct capture *capture, const char *path, struct xfq_error *error)
+/* Wait for bytes, or for a word to stop; the cookie's read function. */
+static ssize_t pipe_read(void *cookie, char *bytes, size_t size)
 {
-	FILE *stream = stdin;
-	const char *name = "standard input";
+	struct capture_pipe *pipe = cookie;
+	struct pollfd fds[1 + CAPTURE_STOPS] = {{.fd = pipe->fd, .events = POLLIN}};
+	ssize_t got;
+
+	for (int i = 0; i < CAPTURE_STOPS; i++)
+		fds[1 + i] = (struct pollfd){.fd = pipe->stop_fds[i], .events = POLLIN};
+	while (!pipe->stopped) {
+		if (poll(fds, 1 + CAPTURE_STOPS, -1) < 0 && errno != EINTR)
+			return -1;
+		for (int i = 0; i < CAPTURE_STOPS; i++)
+			if (fds[1 + i].revents)
+				pipe->stopped = 1;
+		if (pipe->stopped || !fds[0].revents)
+			continue;
+		got = read(pipe->fd, bytes, size);
+		if (got >= 0 || (errno != EAGAIN && errno != EINTR))
+			return got;
+	}
+	return 0;
+}
+
+static int pipe_close(void *cookie)
+{
+	struct capture_pipe *pipe = cookie;
+
+	return pipe->fd == STDIN_FILENO ? 0 : close(pipe->fd);
+}
+
+/* A stream over an open file; where that may wait, *pipe is what waits, and the caller's. */
+static FILE *stream_open(int fd, const int *stop_fds, struct capture_pipe **pipe)
+{
+	const cookie_io_functions_t functions = {.read = pipe_read, .close = pipe_close};
+	struct stat status;
+
+	if (fstat(fd, &status) == 0 && (S_ISREG(status.st_mode) || S_ISDIR(status.st_mode)))
+		return fdopen(fd, "rb");
+	*pipe = calloc(1, sizeof(**pipe));
+	if (!*pipe)
+		return NULL;
+	(*pipe)->fd = fd;
+	for (int i = 0; i < CAPTURE_STOPS; i++)
+		(*pipe)->stop_fds[i] = stop_fds ? stop_fds[i] : -1;
+	return fopencookie(*pipe, "rb", functions);
+}
+
+int capture_open_waiting(struct capture *capture, const char *path, const int *stop_fds,
+			 struct xfq_error *error)
+{
+	bool from_stdin = strcmp(path, "-") == 0;
+	struct capture_pipe *pipe = NULL;
+	FILE *stream = NULL;
+	int fd = STDIN_FILENO, err;
 
 	*capture = (struct capture){0};
-	if (strcmp(path, "-") != 0) {
-		name = path;
-		stream = fopen(path, "rbe");
-	}
+	/* a FIFO is opened without waiting for its writer: reading waits */
+	if (!from_stdin)
+		fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	if (fd >= 0)
+		stream = stream_open(fd, stop_fds, &pipe);
 	if (!stream) {
-		int err = errno;
-
+		err = errno;
+		free(pipe);
+		if (fd > STDIN_FILENO)
+			close(fd);
 		return xfq_error_set(error, -err, "%s: cannot open the capture file: %s", path,
 				     strerror(err));
 	}
-	return capture_open_stream(capture, stream, name, error);
+	err = capture_open_stream(capture, stream, from_stdin ? "standard input" : path, error);
+	if (err && pipe && pipe->stopped)
+		err = xfq_error_set(error, -EINTR, "%s: ended before the file began", path);
+	if (err)
+		free(pipe);
+	else
+		capture->pipe = pipe;
+	return err;
+}
+
+int capture_open(struct capture *capture, const char *path, struct xfq_error *error)
+{
+	return capture_open_waiting(capture, path, NULL, error);
 }
 
 void capture_close(struct capture *capture)
@@ -102,6 +172,7 @@ void capture_close(struct capture *capture)
 	if (capture->pcap)
 		pcap_close(capture->pcap);
 	free(capture->name);
+	free(capture->pipe);
 	*capture = (struct capture){0};
 }
 
@@ -143,7 +214,8 @@ int capture_next(struct capture *capture, struct capture_packet *packet, struct 
 	if (capture->ended < 0)
 		return end_broken(capture, error);
 	result = pcap_next_ex(capture->pcap, &header, &data);
-	if (result == PCAP_ERROR_BREAK) {
+	if (result == PCAP_ERROR_BREAK ||
+	    (result != 1 && capture->pipe && capture->pipe->stopped)) {
 		capture->ended = 1;
 		return 0;
 	}

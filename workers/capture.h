@@ -15,11 +15,22 @@
 
 struct pcap;
 
+/* What may end a read that waits. */
+#define CAPTURE_STOPS 3
+
+/* A file whose next bytes may have to be waited for: a pipe, a terminal. */
+struct capture_pipe {
+	int fd;
+	int stop_fds[CAPTURE_STOPS]; /* one that is readable ends the file; -1: unused */
+	int stopped;                 /* 1: that is how it ended */
+};
+
 /* An open file. Private, but for reading packet_cnt. */
 struct capture {
-	struct pcap *pcap;   /* owned; NULL: closed */
-	char *name;          /* owned; for sentences */
-	uint64_t packet_cnt; /* read so far */
+	struct pcap *pcap;         /* owned; NULL: closed */
+	char *name;                /* owned; for sentences */
+	struct capture_pipe *pipe; /* owned; NULL: a regular file, or a stream */
+	uint64_t packet_cnt;       /* read so far */
 	uint32_t snaplen;
 	int ended; /* 1, or the -errno it ended with; 0: go on */
 };
@@ -39,6 +50,15 @@ struct capture_packet {
  * The caller owns what capture_close() frees. One thread at a time, for everything here.
  */
 int capture_open(struct capture *capture, const char *path, struct xfq_error *error);
+
+/*
+ * The same where nobody may have to wait for ever: `stop_fds` are CAPTURE_STOPS descriptors, or -1,
+ * of which one that becomes readable ends the file there, as if it had no more packets; nothing is
+ * read from them. While the file is being opened that is an error, -EINTR. Only a pipe or terminal
+ * waits, and capture->pipe->stop_fds may be changed between calls.
+ */
+int capture_open_waiting(struct capture *capture, const char *path, const int *stop_fds,
+			 struct xfq_error *error);
 
 /*
  * The same for a stream opened for reading bytes; `name` is for sentences only. The stream is taken

@@ -161,13 +161,14 @@ static int engine_place(struct engine *engine, struct xfq_error *error)
 	return code;
 }
 
-static int engine_load(struct engine *engine, struct xfq_error *error)
+static int engine_load(struct engine *engine, uint32_t frame_size, struct xfq_error *error)
 {
 	uint32_t ifindex[XDP_INTERFACES_MAX];
 	struct loader_options options = {
 		.policy = &engine->xdp_policy,
 		.sets = engine->sets,
 		.set_cnt = engine->config->filter.set_cnt,
+		.packet_max = umem_packet_max(frame_size),
 		.ifindex = ifindex,
 		.interface_cnt = engine->config->interface_cnt,
 	};
@@ -200,7 +201,11 @@ int engine_create(struct engine *engine, const struct config *config,
 	if (code)
 		goto failed;
 	if (options->read_path) {
-		code = capture_open(&engine->replay.capture, options->read_path, error);
+		const int stop_fds[CAPTURE_STOPS] = {options->stop_fds[0], options->stop_fds[1],
+						     -1};
+
+		code = capture_open_waiting(&engine->replay.capture, options->read_path, stop_fds,
+					    error);
 		if (code)
 			goto failed;
 		engine->replay.pass.policy = &engine->xdp_policy;
@@ -211,11 +216,10 @@ int engine_create(struct engine *engine, const struct config *config,
 		if (code < 0)
 			goto failed;
 		engine->worker_cnt = (uint32_t)code;
-		code = engine_load(engine, error);
-		if (code)
-			goto failed;
 	}
 	code = engine_frame_size(engine, &frame_size, error);
+	if (code == 0 && !options->read_path)
+		code = engine_load(engine, frame_size, error);
 	if (code == 0)
 		code = engine_place(engine, error);
 	if (code == 0)
@@ -231,8 +235,8 @@ failed:
 	return code;
 }
 
-/* The program, then the sockets, as the mode that it got decides how they are bound. A packet that
- * comes in between finds no socket and goes on to the stack, counted as passed. */
+/* The program, then the sockets, as the mode that it got decides how they are bound. The program
+ * finds no socket until engine_connect_ports(), and passes packets on to the stack, counted. */
 static int engine_attach(struct engine *engine, struct xfq_error *error)
 {
 	const struct config *config = engine->config;
@@ -267,6 +271,8 @@ int engine_start(struct engine *engine, struct xfq_error *error)
 		code = engine_attach(engine, error);
 	for (uint32_t i = 0; i < engine->worker_cnt && code == 0; i++)
 		code = worker_start(&engine->workers[i], error);
+	if (code == 0 && !engine->options.read_path)
+		code = engine_connect_ports(engine, error);
 	return code;
 }
 

@@ -28,6 +28,7 @@
 /* What is not in the config; strings are the caller's and outlive the engine. */
 struct engine_options {
 	const char *read_path; /* a capture file instead of the interfaces; NULL: live */
+	int stop_fds[2]; /* readable: stop waiting for a capture file that is a pipe; -1: unused */
 	const char
 		*write_dir; /* every member writes a capture file here; NULL: as the config says */
 };
@@ -50,7 +51,7 @@ struct engine {
 	struct member *members; /* of all groups, in order */
 	struct sink_file *files;
 	struct sink *sinks; /* worker after worker, of members that are handled there */
-	struct shm *rings;  /* worker after worker, of members with rings */
+	struct shm *rings;  /* of each member, its rings with all workers; NULL base: none */
 	uint32_t **slots;   /* private to the worker: frame of each slot */
 	struct replay replay;
 	int done_fd; /* eventfd: readable once a worker ended by itself, at the end of a file */

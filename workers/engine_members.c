@@ -15,7 +15,7 @@ static int engine_allocate_members(struct engine *engine, struct xfq_error *erro
 		aligned_alloc(__alignof__(struct member), members * sizeof(struct member));
 	engine->sinks = aligned_alloc(__alignof__(struct sink), pairs * sizeof(struct sink));
 	engine->files = calloc(members, sizeof(*engine->files));
-	engine->rings = calloc(pairs, sizeof(*engine->rings));
+	engine->rings = calloc(members, sizeof(*engine->rings));
 	engine->slots = calloc(pairs, sizeof(*engine->slots));
 	if (engine->members)
 		memset(engine->members, 0, members * sizeof(struct member));
@@ -26,27 +26,33 @@ static int engine_allocate_members(struct engine *engine, struct xfq_error *erro
 	return 0;
 }
 
-/* The ring between a worker and a member, both ends. */
+/* Bytes from a member's ring with one worker to that with the next: whole pages. */
+static size_t engine_ring_stride(const struct config_group *group)
+{
+	return (xfq_ring_prod_bytes(group->ring_slots) + MEMBER_PAGE_BYTES - 1) /
+	       MEMBER_PAGE_BYTES * MEMBER_PAGE_BYTES;
+}
+
+/* The ring between a worker and a member, both ends, in the member's memory of all its rings. */
 static int engine_make_ring(struct engine *engine, const struct config_group *group, uint32_t w,
 			    uint32_t m, struct xfq_error *error)
 {
 	size_t pair = (size_t)w * engine->policy.member_cnt + m;
+	size_t stride = engine_ring_stride(group);
 	struct worker *worker = &engine->workers[w];
 	struct member *member = &engine->members[m];
-	struct shm *shm = &engine->rings[pair];
-	int code = shm_create(shm, "xfq-ring", xfq_ring_prod_bytes(group->ring_slots),
-			      SHM_READ_ONLY, error);
+	uint8_t *bytes = (uint8_t *)engine->rings[m].base + w * stride;
+	struct xfq_ring_prod *shared = (struct xfq_ring_prod *)(void *)bytes;
+	int code;
 
-	if (code)
-		return code;
 	engine->slots[pair] = calloc(group->ring_slots, sizeof(**engine->slots));
 	if (!engine->slots[pair])
 		return xfq_error_set(error, -ENOMEM, "no memory for a ring of %u slots",
 				     group->ring_slots);
-	code = ring_init(&worker->fanout.outlets[m].ring, shm->base, member_cons_page(member, w),
+	code = ring_init(&worker->fanout.outlets[m].ring, shared, member_cons_page(member, w),
 			 engine->slots[pair], group->ring_slots, engine_quota(engine, group), w,
 			 worker->umem.shm.len);
-	if (code == 0 && !xfq_ring_open(&member->rings[w], shm->base, shm->len,
+	if (code == 0 && !xfq_ring_open(&member->rings[w], shared, stride,
 					member_cons_page(member, w), worker->umem.base))
 		code = -EINVAL;
 	if (code)
@@ -91,6 +97,10 @@ static int engine_make_member(struct engine *engine, const struct config_group *
 	snprintf(name, sizeof(name), "%s.%u", group->name, id);
 	code = member_create(member, name, engine->worker_cnt, error);
 	member->sink.file = file;
+	if (code == 0)
+		code = shm_create(&engine->rings[m], "xfq-rings",
+				  engine->worker_cnt * engine_ring_stride(group), SHM_READ_ONLY,
+				  error);
 	for (uint32_t w = 0; w < engine->worker_cnt && code == 0; w++)
 		code = engine_make_ring(engine, group, w, m, error);
 	return code;
@@ -142,12 +152,10 @@ void engine_free_members(struct engine *engine)
 
 	for (uint32_t m = 0; engine->members && m < members; m++)
 		member_destroy(&engine->members[m]);
-	for (size_t pair = 0; pair < (size_t)members * engine->worker_cnt; pair++) {
-		if (engine->rings)
-			shm_destroy(&engine->rings[pair]);
-		if (engine->slots)
-			free(engine->slots[pair]);
-	}
+	for (uint32_t m = 0; engine->rings && m < members; m++)
+		shm_destroy(&engine->rings[m]);
+	for (size_t pair = 0; engine->slots && pair < (size_t)members * engine->worker_cnt; pair++)
+		free(engine->slots[pair]);
 	free(engine->members);
 	free(engine->sinks);
 	free(engine->files);

@@ -127,10 +127,12 @@ int engine_stats(struct engine *engine, struct stats *stats)
 	stats->source = engine->options.read_path;
 	stats->filter = &engine->config->filter;
 	engine_stats_interfaces(engine, stats);
-	if (engine->options.read_path)
+	if (engine->options.read_path) {
 		first_pass_counters(&engine->replay.pass, &stats->xdp);
-	else
-		loader_counters(&engine->loader, &stats->xdp);
+	} else if (loader_counters(&engine->loader, &stats->xdp)) {
+		stats_destroy(stats);
+		return -ENOMEM;
+	}
 	stats->worker_cnt = engine->worker_cnt;
 	for (uint32_t w = 0; w < engine->worker_cnt; w++)
 		engine_stats_worker(engine, w, stats);

@@ -47,12 +47,9 @@ static uint32_t engine_ring_members(const struct config *config)
 uint32_t engine_quota(const struct engine *engine, const struct config_group *group)
 {
 	uint64_t frames = engine->workers[0].umem.frames.total - engine_reserve(engine);
-	uint64_t slots = engine_ring_slots(engine->config);
-	uint64_t quota = group->ring_slots;
 
-	if (slots > frames)
-		quota = quota * frames / slots;
-	return quota ? (uint32_t)quota : 1;
+	return engine_share(group->ring_slots, engine_ring_slots(engine->config),
+			    engine_ring_members(engine->config), frames);
 }
 
 static int engine_frame_cnt(const struct engine *engine, uint32_t frame_size, uint32_t *frames,
@@ -60,7 +57,7 @@ static int engine_frame_cnt(const struct engine *engine, uint32_t frame_size, ui
 {
 	const struct config *config = engine->config;
 	uint32_t reserve = engine_reserve(engine);
-	/* one slot of every ring can be filled, whatever its quota: no sum of quotas is larger */
+	/* two slots of every ring can be filled, whatever its quota */
 	uint64_t least = (uint64_t)reserve + 2 * engine_ring_members(config);
 	uint64_t wanted = config->workers.frames;
 
@@ -142,9 +139,12 @@ static int engine_make_worker(struct engine *engine, uint32_t id, uint32_t frame
 	if (code)
 		return code;
 	engine_bind_memory(worker);
-	if (engine->options.read_path)
+	if (engine->options.read_path) {
 		worker->replay = &engine->replay;
-	else
+		/* the wiring's word to the worker ends its waiting too */
+		if (engine->replay.capture.pipe)
+			engine->replay.capture.pipe->stop_fds[CAPTURE_STOPS - 1] = worker->event_fd;
+	} else
 		worker->ports = calloc(engine->config->interface_cnt, sizeof(*worker->ports));
 	if (!worker->ports && !worker->replay)
 		return xfq_error_set(error, -ENOMEM, "no memory for the ports");
@@ -183,23 +183,33 @@ int engine_open_ports(struct engine *engine, uint32_t interface, struct xfq_erro
 	for (uint32_t queue = 0; queue < engine->interfaces[interface].queue_cnt; queue++) {
 		struct worker *worker = &engine->workers[queue];
 		struct port *port = &worker->ports[worker->port_cnt];
-		int code = 0;
+		int code;
 
-		if (!worker->registered)
-			code = port_register(&worker->registered, &worker->umem, port, error);
 		options.queue = queue;
-		if (code == 0)
-			code = port_open(port, worker->registered, &options, error);
-		if (code)
+		code = port_open(port, &worker->umem, &options, error);
+		if (code) {
+			port_close(port);
 			return code;
+		}
 		worker->port_cnt++;
 		port_refill(port, &worker->umem);
 		worker_census_write(worker);
-		code = loader_socket(&engine->loader, interface, queue, port->fd, error);
-		if (code)
-			return code;
 	}
 	return 0;
+}
+
+int engine_connect_ports(struct engine *engine, struct xfq_error *error)
+{
+	int code = 0;
+
+	for (uint32_t w = 0; w < engine->worker_cnt; w++) {
+		const struct worker *worker = &engine->workers[w];
+
+		for (uint32_t p = 0; p < worker->port_cnt && code == 0; p++)
+			code = loader_socket(&engine->loader, worker->ports[p].interface,
+					     worker->ports[p].queue, worker->ports[p].fd, error);
+	}
+	return code;
 }
 
 void engine_free_workers(struct engine *engine)
@@ -211,8 +221,6 @@ void engine_free_workers(struct engine *engine)
 
 		for (uint32_t p = 0; p < worker->port_cnt; p++)
 			port_close(&worker->ports[p]);
-		if (worker->registered)
-			xsk_umem__delete(worker->registered);
 		free(worker->ports);
 		free(worker->wake_fds);
 		free(worker->fanout.outlets);

@@ -88,6 +88,7 @@ static uint32_t count_queues(const struct interface *interface, int fd)
 static int read_facts(struct interface *interface, int fd, struct xfq_error *error)
 {
 	struct ethtool_drvinfo info = {.cmd = ETHTOOL_GDRVINFO};
+	struct ethtool_value gro = {.cmd = ETHTOOL_GGRO};
 	struct ifreq request = request_make(interface->name);
 	const char *what = "its index";
 	int err;
@@ -107,6 +108,7 @@ static int read_facts(struct interface *interface, int fd, struct xfq_error *err
 	if (ethtool_ask(fd, interface->name, &info) == 0)
 		memcpy(interface->driver, info.driver,
 		       strnlen(info.driver, sizeof(interface->driver) - 1));
+	interface->merging = ethtool_ask(fd, interface->name, &gro) == 0 && gro.data;
 	interface->queue_cnt = count_queues(interface, fd);
 	return 0;
 fail:

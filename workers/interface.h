@@ -21,9 +21,10 @@ struct interface {
 	uint32_t mtu;       /* bytes, without the Ethernet header */
 	uint32_t queue_cnt; /* receive queues in use, at least 1 */
 	bool up;            /* switched on (IFF_UP) */
-	bool running;       /* up and able to receive: it has a carrier, as far as it knows */
-	bool promiscuous;   /* by this structure, whoever else may also want it */
-	int membership_fd;  /* private: what keeps it promiscuous, if it is */
+	bool merging;     /* the stack merges received packets (GRO) before generic XDP sees them */
+	bool running;     /* up and able to receive: it has a carrier, as far as it knows */
+	bool promiscuous; /* by this structure, whoever else may also want it */
+	int membership_fd; /* private: what keeps it promiscuous, if it is */
 };
 
 /*

@@ -30,7 +30,9 @@ int member_create(struct member *member, const char *name, uint32_t worker_cnt,
 	if (!member->rings || member->wake_fd < 0) {
 		code = member->rings ? -errno : -ENOMEM;
 		member_destroy(member);
-		return xfq_error_set(error, code, "%s: making a member: %s", name, strerror(-code));
+		return xfq_error_set(error, code, "%s: making a member: %s%s", name,
+				     strerror(-code),
+				     code == -EMFILE ? "; raise the limit: ulimit -n" : "");
 	}
 	return 0;
 }

@@ -22,8 +22,7 @@
 /* Refill in chunks, so that the ring's indices are shared with the kernel's core less often. */
 #define PORT_REFILL_MIN PACKET_BURST
 
-int port_register(struct xsk_umem **registered, const struct umem *umem, struct port *first,
-		  struct xfq_error *error)
+static int port_register(struct port *port, const struct umem *umem, struct xfq_error *error)
 {
 	struct xsk_umem_config config = {
 		.fill_size = PORT_RING_SLOTS,
@@ -31,8 +30,8 @@ int port_register(struct xsk_umem **registered, const struct umem *umem, struct 
 		.frame_size = umem->frame_size,
 		.frame_headroom = 0,
 	};
-	int code = xsk_umem__create(registered, umem->base, umem->shm.len, &first->fill,
-				    &first->completion, &config);
+	int code = xsk_umem__create(&port->registered, umem->base, umem->shm.len, &port->fill,
+				    &port->completion, &config);
 
 	if (code == -EPERM || code == -EACCES)
 		return xfq_error_set(error, code,
@@ -49,8 +48,7 @@ int port_register(struct xsk_umem **registered, const struct umem *umem, struct 
 	return 0;
 }
 
-int port_open(struct port *port, struct xsk_umem *registered, const struct port_options *options,
-	      struct xfq_error *error)
+static int port_bind(struct port *port, const struct port_options *options, struct xfq_error *error)
 {
 	struct xsk_socket_config config = {
 		.rx_size = PORT_RING_SLOTS,
@@ -65,12 +63,9 @@ int port_open(struct port *port, struct xsk_umem *registered, const struct port_
 		config.bind_flags |= XDP_ZEROCOPY;
 	else if (options->generic)
 		config.bind_flags |= XDP_COPY;
-	port->interface = options->interface;
-	port->queue = options->queue;
 	for (uint32_t wait = 0; wait < PORT_BUSY_TRIES; wait++) {
-		code = xsk_socket__create_shared(&port->socket, options->interface_name,
-						 options->queue, registered, &port->rx, NULL,
-						 &port->fill, &port->completion, &config);
+		code = xsk_socket__create(&port->socket, options->interface_name, options->queue,
+					  port->registered, &port->rx, NULL, &config);
 		if (code != -EBUSY)
 			break;
 		usleep(PORT_BUSY_US);
@@ -98,11 +93,24 @@ int port_open(struct port *port, struct xsk_umem *registered, const struct port_
 	return 0;
 }
 
+int port_open(struct port *port, const struct umem *umem, const struct port_options *options,
+	      struct xfq_error *error)
+{
+	int code = port_register(port, umem, error);
+
+	port->interface = options->interface;
+	port->queue = options->queue;
+	return code ? code : port_bind(port, options, error);
+}
+
 void port_close(struct port *port)
 {
 	if (port->socket)
 		xsk_socket__delete(port->socket);
+	if (port->registered)
+		xsk_umem__delete(port->registered);
 	port->socket = NULL;
+	port->registered = NULL;
 }
 
 /* Whether every offset that metadata from the kernel names lies in the packet, with the bytes that
@@ -116,8 +124,7 @@ static inline bool port_meta_valid(const struct xfq_meta *meta, uint32_t len)
 	       meta->l4_off + (meta->flags & XFQ_META_PORTS ? 4U : 0U) <= len;
 }
 
-uint32_t port_receive(struct port *port, struct umem *umem, uint64_t hash_seed, uint64_t now_ns,
-		      struct packet *pkts)
+uint32_t port_receive(struct port *port, struct umem *umem, uint64_t hash_seed, struct packet *pkts)
 {
 	uint32_t at = 0;
 	uint32_t cnt = xsk_ring_cons__peek(&port->rx, PACKET_BURST, &at);
@@ -146,7 +153,6 @@ uint32_t port_receive(struct port *port, struct umem *umem, uint64_t hash_seed, 
 			counter_add(&port->reparsed, 1);
 		}
 		meta->magic = XFQ_META_CHECKED;
-		meta->ts_ns = now_ns;
 	}
 	return cnt;
 }

@@ -24,6 +24,8 @@
 #define PORT_RING_SLOTS 2048
 
 struct port {
+	struct xsk_umem *registered; /* the worker's UMEM, once for each port: a second socket on
+				      * one registration would take over the first one's mode */
 	struct xsk_socket *socket;
 	struct xsk_ring_cons rx;
 	struct xsk_ring_prod fill;
@@ -54,27 +56,21 @@ struct port_losses {
 };
 
 /*
- * Register a UMEM with the kernel; what comes out is given to port_open() for each port of the
- * worker, and freed with xsk_umem__delete() after the last of them. 0 or -errno with a sentence.
+ * Register the worker's UMEM with the kernel and open the socket. 0, or -errno with a sentence:
+ * -EBUSY where another socket has the queue, -EOPNOTSUPP where zero-copy was asked for and not got.
+ * Either way the caller owes a port_close().
  */
-int port_register(struct xsk_umem **registered, const struct umem *umem, struct port *first,
-		  struct xfq_error *error);
-
-/*
- * Open the socket. Where the port is the one given to port_register(), it uses the rings made
- * there. 0, or -errno with a sentence: -EBUSY where another socket has the queue.
- */
-int port_open(struct port *port, struct xsk_umem *registered, const struct port_options *options,
+int port_open(struct port *port, const struct umem *umem, const struct port_options *options,
 	      struct xfq_error *error);
 
-/* Close; safe on zeroed memory. Frames in the kernel's hands are lost with it. */
+/* Close and unregister; safe on zeroed memory. Frames in the kernel's hands are lost with it. */
 void port_close(struct port *port);
 
 /*
  * Receive up to PACKET_BURST packets: their frames are the worker's from here on. Metadata is
- * checked, or made where it is missing or wrong; ts_ns is `now_ns`. Returns their number.
+ * checked, or made where it is missing or wrong; ts_ns is left to the caller. Returns their number.
  */
-uint32_t port_receive(struct port *port, struct umem *umem, uint64_t hash_seed, uint64_t now_ns,
+uint32_t port_receive(struct port *port, struct umem *umem, uint64_t hash_seed,
 		      struct packet *pkts);
 
 /* Give free frames to the kernel, up to a full fill ring, and wake it where it asks for that. */

@@ -53,8 +53,9 @@ int shm_create(struct shm *shm, const char *name, size_t len, int flags, struct 
 		code = shm_map(shm, name, len, false);
 	if (code) {
 		memset(shm, 0, sizeof(*shm));
-		return xfq_error_set(error, code, "%s: %zu bytes of shared memory: %s", name, len,
-				     strerror(-code));
+		return xfq_error_set(error, code, "%s: %zu bytes of shared memory: %s%s", name, len,
+				     strerror(-code),
+				     code == -EMFILE ? "; raise the limit: ulimit -n" : "");
 	}
 	if (flags & SHM_READ_ONLY)
 		seals |= F_SEAL_FUTURE_WRITE;

@@ -126,6 +126,21 @@ static bool worker_is_idle(const struct worker *worker, uint32_t empty_rounds)
 	return empty_rounds >= WORKER_SPINS;
 }
 
+/* Take a burst from a port, its time that of its arrival here, and hand it out. */
+static uint32_t worker_receive(struct worker *worker, struct port *port, struct packet *pkts)
+{
+	uint32_t cnt = port_receive(port, &worker->umem, worker->hash_seed, pkts);
+	uint64_t now_ns;
+
+	if (cnt == 0)
+		return 0;
+	now_ns = worker_now_ns();
+	for (uint32_t i = 0; i < cnt; i++)
+		pkts[i].meta->ts_ns = now_ns;
+	worker_burst(worker, pkts, cnt);
+	return cnt;
+}
+
 static void worker_run_ports(struct worker *worker)
 {
 	struct packet pkts[PACKET_BURST];
@@ -133,22 +148,18 @@ static void worker_run_ports(struct worker *worker)
 
 	for (;;) {
 		bool draining = __atomic_load_n(&worker->state, __ATOMIC_ACQUIRE) == WORKER_DRAIN;
-		uint32_t total = 0;
+		uint32_t total = 0, freed;
 
-		for (uint32_t p = 0; p < worker->port_cnt; p++) {
-			struct port *port = &worker->ports[p];
-			uint32_t cnt = port_receive(port, &worker->umem, worker->hash_seed,
-						    worker_now_ns(), pkts);
-
-			if (cnt > 0)
-				worker_burst(worker, pkts, cnt);
-			total += cnt;
-		}
+		for (uint32_t p = 0; p < worker->port_cnt; p++)
+			total += worker_receive(worker, &worker->ports[p], pkts);
+		freed = worker->umem.frames.held_cnt;
 		fanout_reclaim(&worker->fanout, WORKER_RECLAIM_RINGS);
+		freed -= worker->umem.frames.held_cnt;
 		for (uint32_t p = 0; p < worker->port_cnt; p++)
 			port_refill(&worker->ports[p], &worker->umem);
-		if (total > 0) {
+		if (total > 0 || freed > 0)
 			worker_census_write(worker);
+		if (total > 0) {
 			empty = 0;
 			continue;
 		}
@@ -158,10 +169,8 @@ static void worker_run_ports(struct worker *worker)
 				return;
 			continue;
 		}
-		if (worker_is_idle(worker, empty)) {
-			worker_census_write(worker);
+		if (worker_is_idle(worker, empty))
 			worker_sleep(worker);
-		}
 	}
 }
 

@@ -36,8 +36,7 @@ struct worker {
 	int32_t node; /* NUMA node; -1: not known */
 	enum config_idle idle;
 	struct umem umem;
-	struct xsk_umem *registered; /* with the kernel; NULL: no ports */
-	struct port *ports;          /* owned array */
+	struct port *ports; /* owned array */
 	uint32_t port_cnt;
 	struct replay *replay; /* the caller's; NULL: no capture file */
 	struct fanout fanout;

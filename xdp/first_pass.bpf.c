@@ -15,6 +15,7 @@
 
 /* Constants of the loaded program; the verifier removes the code of what is not configured. */
 const volatile struct xdp_policy policy;
+const volatile __u32 packet_max; /* bytes of the longest packet that is steered; 0: no limit */
 const volatile __u32 interface_cnt;
 const volatile __u32 interfaces[XDP_INTERFACES_MAX]; /* ifindex; its place is its share of xsks */
 
@@ -173,6 +174,11 @@ int xfq_first_pass(struct xdp_md *ctx)
 	if (verdict.verdict != XDP_VERDICT_MALFORMED)
 		count(&c->rules[rule], len);
 
+	if (verdict.action == XDP_VERDICT_STEER && packet_max && len > packet_max) {
+		c->too_long++;
+		count(&c->verdicts[XDP_VERDICT_PASS], len);
+		return XDP_PASS;
+	}
 	if (verdict.action == XDP_VERDICT_STEER) {
 		meta.rule = verdict.rule;
 		meta.flow_hash = flow_hash(&meta, &key, data, end, policy.hash_seed);
@@ -182,6 +188,9 @@ int xfq_first_pass(struct xdp_md *ctx)
 			count(&c->verdicts[XDP_VERDICT_STEER], len);
 			return XDP_REDIRECT;
 		}
+		/* the stack would compare the metadata when it merges packets: take it back */
+		if (ctx->data_meta < ctx->data)
+			bpf_xdp_adjust_meta(ctx, (int)sizeof(meta));
 		c->no_socket++;
 		count(&c->verdicts[XDP_VERDICT_PASS], len);
 		return XDP_PASS;

@@ -116,6 +116,7 @@ int loader_load(struct loader *loader, const struct loader_options *options,
 		return loader_sentence(-errno, error);
 	memcpy((void *)&loader->skeleton->rodata->policy, options->policy,
 	       sizeof(*options->policy));
+	loader->skeleton->rodata->packet_max = options->packet_max;
 	loader->skeleton->rodata->interface_cnt = options->interface_cnt;
 	for (uint32_t i = 0; i < options->interface_cnt; i++) {
 		loader->ifindex[i] = options->ifindex[i];

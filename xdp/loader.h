@@ -41,6 +41,7 @@ struct loader_options {
 	const struct xdp_policy *policy;
 	const struct netset *const *sets; /* sealed */
 	uint32_t set_cnt;
+	uint32_t packet_max;     /* longer packets are passed instead of steered; 0: no limit */
 	const uint32_t *ifindex; /* of the interfaces it will be attached to; may be none */
 	uint32_t interface_cnt;
 };

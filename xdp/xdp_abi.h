@@ -76,6 +76,7 @@ struct xdp_counters {
 	__u64 malformed; /* packets whose headers lie, whatever their verdict */
 	__u64 fragments; /* fragments of IP datagrams, whatever their verdict */
 	__u64 no_socket; /* to be steered, but no socket on the queue: counted under PASS */
+	__u64 too_long;  /* to be steered, but longer than a frame: counted under PASS */
 	__u64 no_meta;   /* steered, but the driver had no room for metadata: the worker parses */
 };
 

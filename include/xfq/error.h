@@ -17,7 +17,8 @@ extern "C" {
 
 struct xfq_error {
 	int code;                        /* negative errno, the same as the return value; 0: none */
-	char text[XFQ_ERROR_TEXT_BYTES]; /* one sentence, no newline at its end, always terminated */
+	char text[XFQ_ERROR_TEXT_BYTES]; /* one sentence, no newline at its end, always terminated
+					  */
 };
 
 /*

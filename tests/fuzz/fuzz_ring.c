@@ -107,7 +107,7 @@ static void finish(struct rig *rig)
 		RIG_REQUIRE(rig->fanout.outlets[m].packets == rig_offered(rig, m));
 	}
 	for (uint32_t m = 1; m < MEMBERS; m += 2)
-		ring_detach(&rig->fanout.outlets[m].ring, &rig->frames);
+		fanout_detach(&rig->fanout, m);
 	RIG_REQUIRE(rig->fanout.faulty <= MEMBERS / 2);
 	rig_finish(rig);
 }

@@ -266,6 +266,20 @@ static void test_share(void **state)
 	}
 }
 
+/* Every bucket is reached, by the low bits of the hash. */
+static void test_member(void **state)
+{
+	struct method_buckets buckets;
+
+	(void)state;
+	for (uint32_t i = 0; i < METHOD_BUCKETS; i++)
+		buckets.member[i] = (uint8_t)(i % 61);
+	for (uint32_t hash = 0; hash < METHOD_BUCKETS; hash++) {
+		assert_int_equal(method_member(&buckets, hash), hash % 61);
+		assert_int_equal(method_member(&buckets, hash | 0xfffffc00), hash % 61);
+	}
+}
+
 /*
  * Hashes must fall into buckets as chance would have it. Over 1,023 degrees of freedom chi-square
  * has mean 1,023 and standard deviation 45; the bound is six of those above. A regular input may be
@@ -482,17 +496,12 @@ static void test_names(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_symmetry),
-		cmocka_unit_test(test_parts),
-		cmocka_unit_test(test_protocol),
-		cmocka_unit_test(test_link),
-		cmocka_unit_test(test_fragments),
-		cmocka_unit_test(test_atomic_fragment),
-		cmocka_unit_test(test_share),
-		cmocka_unit_test(test_distribution),
-		cmocka_unit_test(test_distribution_others),
-		cmocka_unit_test(test_seeds),
-		cmocka_unit_test(test_names),
+		cmocka_unit_test(test_symmetry),     cmocka_unit_test(test_parts),
+		cmocka_unit_test(test_protocol),     cmocka_unit_test(test_link),
+		cmocka_unit_test(test_fragments),    cmocka_unit_test(test_atomic_fragment),
+		cmocka_unit_test(test_share),        cmocka_unit_test(test_member),
+		cmocka_unit_test(test_distribution), cmocka_unit_test(test_distribution_others),
+		cmocka_unit_test(test_seeds),        cmocka_unit_test(test_names),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

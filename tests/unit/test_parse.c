@@ -125,7 +125,7 @@ static void test_extensions(void **state)
 			packet_extension(&b, 60, 8);
 		packet_tcp(&b, 1, 2, 0);
 		packet_finish(&b);
-		if (cnt <= PARSE_IPV6_EXT_MAX)
+		if (cnt <= 8)
 			check("as many as there may be", &b,
 			      (struct expected){TCP6, 14, l4, l4 + 20, 0x86dd, 1, 2, 6});
 		else
@@ -196,6 +196,14 @@ static void test_padding(void **state)
 	packet_finish(&b);
 	packet_put16(&b, b.l3 + 2, 24);
 	check("is no L4 header", &b, (struct expected){TCP4 | BAD, 14, 34, 0, 0x0800, 1000, 80, 6});
+	make_icmp(&b);
+	packet_put16(&b, b.l3 + 2, 27);
+	check("is no part of one", &b,
+	      (struct expected){XFQ_META_IPV4 | BAD, 14, 34, 0, 0x0800, 0, 0, 1});
+	make_tcp4(&b);
+	b.bytes[b.l4 + 12] = 0x70;
+	packet_put16(&b, b.l3 + 2, 40);
+	check("is no option", &b, (struct expected){TCP4 | BAD, 14, 34, 0, 0x0800, 1000, 80, 6});
 }
 
 /* --- packets that lie --------------------------------------------------------------------------

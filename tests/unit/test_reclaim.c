@@ -87,8 +87,8 @@ static void test_room(void **state)
 	fanout_reclaim(&rig.fanout, 0);
 	assert_int_equal(fanout_room(&rig.fanout), 36);
 	/* who is detached is not waited for */
-	ring_detach(&rig.fanout.outlets[1].ring, &rig.frames);
-	ring_detach(&rig.fanout.outlets[2].ring, &rig.frames);
+	fanout_detach(&rig.fanout, 1);
+	fanout_detach(&rig.fanout, 2);
 	assert_int_equal(fanout_room(&rig.fanout), PACKET_BURST);
 	rig_finish(&rig);
 }
@@ -264,7 +264,7 @@ static void check_scribble(uint32_t base)
 		assert_non_null(outlet->ring.cons_page);
 	}
 	for (uint32_t m = 1; m < 8; m += 2)
-		ring_detach(&rig.fanout.outlets[m].ring, &rig.frames);
+		fanout_detach(&rig.fanout, m);
 	assert_in_range(rig.fanout.faulty, 1, 4);
 	rig_finish(&rig);
 }
