@@ -126,6 +126,7 @@ static json_t *stats_group(const struct stats_group *from)
 		stats_set(member, "lost_detached", m->lost_detached);
 		stats_set(member, "consumed", m->consumed);
 		stats_set(member, "queued", m->queued);
+		stats_set(member, "unwritten", m->unwritten);
 		json_array_append_new(members, member);
 	}
 	json_object_set_new(group, "members", members);

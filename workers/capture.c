@@ -120,7 +120,7 @@ static FILE *stream_open(int fd, const int *stop_fds, struct capture_pipe **pipe
 	struct stat status;
 
 	if (fstat(fd, &status) == 0 && (S_ISREG(status.st_mode) || S_ISDIR(status.st_mode)))
-		return fdopen(fd, "rb");
+		return fd == STDIN_FILENO ? stdin : fdopen(fd, "rb");
 	*pipe = calloc(1, sizeof(**pipe));
 	if (!*pipe)
 		return NULL;

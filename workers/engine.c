@@ -269,6 +269,9 @@ int engine_start(struct engine *engine, struct xfq_error *error)
 			code = member_start(&engine->members[i], error);
 	if (code == 0 && !engine->options.read_path)
 		code = engine_attach(engine, error);
+	/* as late as can be: a start that fails leaves older captures alone */
+	if (code == 0)
+		code = engine_begin_files(engine, error);
 	for (uint32_t i = 0; i < engine->worker_cnt && code == 0; i++)
 		code = worker_start(&engine->workers[i], error);
 	if (code == 0 && !engine->options.read_path)

@@ -81,6 +81,12 @@ uint32_t engine_watch(struct engine *engine, void (*gone)(const char *name, void
 		      void *context);
 
 /*
+ * Let readers of the members' capture files see what has come so far; call it about once a second.
+ * 0, or -errno with a sentence for a file that cannot be written any more, once for each file.
+ */
+int engine_flush(struct engine *engine, struct xfq_error *error);
+
+/*
  * Stop: detach, drain, end the threads, close the members' files. 0, or the first thing that went
  * wrong on the way, with a sentence (a broken capture file, a full disk); everything is stopped all
  * the same. A second call does nothing.

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 /* Memory for all members; empty configs get one element, so that NULL means failure. */
 static int engine_allocate_members(struct engine *engine, struct xfq_error *error)
@@ -62,6 +63,21 @@ static int engine_make_ring(struct engine *engine, const struct config_group *gr
 	return 0;
 }
 
+/* A file cannot be read and written at the same time. */
+static int engine_check_output(const struct engine *engine, const struct sink_file *file,
+			       struct xfq_error *error)
+{
+	struct stat in, out;
+
+	if (!engine->options.read_path || stat(engine->options.read_path, &in) ||
+	    fstat(file->pcapng.fd, &out) || in.st_dev != out.st_dev || in.st_ino != out.st_ino)
+		return 0;
+	return xfq_error_set(
+		error, -EBUSY,
+		"%s: this is the file that is read; write to another folder: --write DIR",
+		file->pcapng.name);
+}
+
 static int engine_make_member(struct engine *engine, const struct config_group *group, uint32_t m,
 			      uint32_t id, struct xfq_error *error)
 {
@@ -79,6 +95,8 @@ static int engine_make_member(struct engine *engine, const struct config_group *
 			file, dir, group->name, id,
 			engine->config->interface_cnt ? engine->config->interfaces[0].name : NULL,
 			error);
+		if (code == 0)
+			code = engine_check_output(engine, file, error);
 		if (code)
 			return code;
 	}
@@ -119,6 +137,28 @@ int engine_make_members(struct engine *engine, struct xfq_error *error)
 						  error);
 	}
 	return code;
+}
+
+int engine_begin_files(struct engine *engine, struct xfq_error *error)
+{
+	int code = 0;
+
+	for (uint32_t m = 0; m < engine->policy.member_cnt && code == 0; m++)
+		code = sink_file_begin(&engine->files[m], error);
+	return code;
+}
+
+int engine_flush(struct engine *engine, struct xfq_error *error)
+{
+	int first = 0;
+
+	for (uint32_t m = 0; m < engine->policy.member_cnt; m++) {
+		int code = sink_file_flush(&engine->files[m], first ? NULL : error);
+
+		if (first == 0)
+			first = code;
+	}
+	return first;
 }
 
 int engine_close_files(struct engine *engine, struct xfq_error *error)

@@ -19,6 +19,9 @@ void engine_free_workers(struct engine *engine);
 /* engine_members.c: rings, sinks and files of every member; needs the workers. */
 int engine_make_members(struct engine *engine, struct xfq_error *error);
 
+/* Begin the capture files of all members: older ones of their names are gone. */
+int engine_begin_files(struct engine *engine, struct xfq_error *error);
+
 /* Close the capture files of all members; the first that failed gives code and sentence. */
 int engine_close_files(struct engine *engine, struct xfq_error *error);
 void engine_free_members(struct engine *engine);

@@ -71,7 +71,7 @@ static void engine_stats_worker(const struct engine *engine, uint32_t w, struct 
 	stats->huge_pages = from->umem.shm.huge;
 }
 
-static void engine_stats_member(const struct engine *engine, uint32_t m, bool in_worker,
+static void engine_stats_member(struct engine *engine, uint32_t m, bool in_worker,
 				struct stats_member *to)
 {
 	for (uint32_t w = 0; w < engine->worker_cnt; w++) {
@@ -84,11 +84,12 @@ static void engine_stats_member(const struct engine *engine, uint32_t m, bool in
 		to->lost_detached += counter_read(&outlet->lost_detached);
 	}
 	to->consumed = in_worker ? to->packets : counter_read(&engine->members[m].sink.packets);
+	to->unwritten = sink_file_unwritten(&engine->files[m]);
 	/* consumed is read later than packets, and may be ahead of it */
 	to->queued = to->packets > to->consumed ? to->packets - to->consumed : 0;
 }
 
-static void engine_stats_group(const struct engine *engine, uint32_t g, struct stats *stats)
+static void engine_stats_group(struct engine *engine, uint32_t g, struct stats *stats)
 {
 	const struct config_group *group = &engine->config->groups[g];
 	const struct policy_group *policy = &engine->policy.groups[g];

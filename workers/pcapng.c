@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -211,15 +212,15 @@ static int pcapng_release(struct pcapng *pcapng)
 	return err;
 }
 
-int pcapng_create(struct pcapng *pcapng, const char *path, const char *interface, uint32_t snaplen,
-		  struct xfq_error *error)
+int pcapng_open(struct pcapng *pcapng, const char *path, const char *interface, uint32_t snaplen,
+		struct xfq_error *error)
 {
 	bool borrowed = strcmp(path, "-") == 0;
 	const char *name = borrowed ? "standard output" : path;
 	int fd = STDOUT_FILENO, err;
 
 	if (!borrowed)
-		fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0640);
+		fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0640);
 	*pcapng = (struct pcapng){.fd = fd, .borrowed = borrowed};
 	if (fd < 0)
 		return xfq_error_set(error, -errno, "%s: cannot create the capture file: %s", path,
@@ -228,15 +229,60 @@ int pcapng_create(struct pcapng *pcapng, const char *path, const char *interface
 	pcapng->name = strdup(name);
 	pcapng->buffer = malloc(PCAPNG_BUFFER_BYTES);
 	err = pcapng->name && pcapng->buffer ? 0 : -ENOMEM;
+	if (!err && !borrowed && flock(fd, LOCK_EX | LOCK_NB) && errno == EWOULDBLOCK)
+		err = -EBUSY;
 	if (!err) {
 		buffer_add_headers(pcapng, interface);
-		err = pcapng_flush(pcapng);
-	}
-	if (!err)
 		return 0;
+	}
 	pcapng_release(pcapng);
+	if (err == -EBUSY)
+		return xfq_error_set(error, err, "%s: another program is writing this capture file",
+				     name);
 	return xfq_error_set(error, err, "%s: cannot write the capture file: %s", name,
 			     strerror(-err));
+}
+
+int pcapng_begin(struct pcapng *pcapng, struct xfq_error *error)
+{
+	struct stat status;
+	int err = 0;
+
+	if (!pcapng->borrowed && fstat(pcapng->fd, &status) == 0 && S_ISREG(status.st_mode) &&
+	    ftruncate(pcapng->fd, 0) < 0)
+		err = -errno;
+	if (!err)
+		err = pcapng_flush(pcapng);
+	if (!err) {
+		pcapng->begun = true;
+		return 0;
+	}
+	return xfq_error_set(error, err, "%s: cannot write the capture file: %s", pcapng->name,
+			     strerror(-err));
+}
+
+int pcapng_create(struct pcapng *pcapng, const char *path, const char *interface, uint32_t snaplen,
+		  struct xfq_error *error)
+{
+	int err = pcapng_open(pcapng, path, interface, snaplen, error);
+
+	if (!err)
+		err = pcapng_begin(pcapng, error);
+	if (err && pcapng->buffer)
+		pcapng_release(pcapng);
+	return err;
+}
+
+/* Close without a word: nothing was written, and nothing of the old file is lost. */
+static void pcapng_abandon(struct pcapng *pcapng)
+{
+	struct stat status;
+
+	/* a file that is empty was made by the open, or there is nothing in it to miss */
+	if (!pcapng->borrowed && fstat(pcapng->fd, &status) == 0 && S_ISREG(status.st_mode) &&
+	    status.st_size == 0)
+		unlink(pcapng->name);
+	pcapng_release(pcapng);
 }
 
 int pcapng_write(struct pcapng *pcapng, const uint8_t *data, uint32_t len, uint32_t wire_len,
@@ -274,6 +320,10 @@ int pcapng_close(struct pcapng *pcapng, uint64_t received, uint64_t dropped,
 
 	if (!pcapng->buffer)
 		return 0;
+	if (!pcapng->begun) {
+		pcapng_abandon(pcapng);
+		return 0;
+	}
 	if (pcapng_flush(pcapng) == 0) {
 		buffer_add_statistics(pcapng, received, dropped);
 		pcapng_flush(pcapng);

@@ -29,6 +29,7 @@
 struct pcapng {
 	int fd;
 	bool borrowed;        /* fd is standard output, and stays open */
+	bool begun;           /* its first blocks are written */
 	int failed;           /* -errno of the write that failed; 0: none */
 	char *name;           /* owned; for sentences */
 	uint8_t *buffer;      /* owned; NULL: closed */
@@ -50,6 +51,16 @@ struct pcapng {
  */
 int pcapng_create(struct pcapng *pcapng, const char *path, const char *interface, uint32_t snaplen,
 		  struct xfq_error *error);
+
+/*
+ * The same in two steps, for who opens several things before it is sure to write: pcapng_open()
+ * creates the file if there is none, and locks it against other writers (-EBUSY), but changes
+ * nothing in it; pcapng_begin() truncates it and writes the first blocks. A file that was opened
+ * and never begun is left by pcapng_close() as it was found.
+ */
+int pcapng_open(struct pcapng *pcapng, const char *path, const char *interface, uint32_t snaplen,
+		struct xfq_error *error);
+int pcapng_begin(struct pcapng *pcapng, struct xfq_error *error);
 
 /*
  * Add a packet of `len` bytes at `data`, copied before this returns; `wire_len` is how long it was

@@ -20,10 +20,43 @@ int sink_file_open(struct sink_file *file, const char *dir, const char *group, u
 	if (mkdir(dir, 0750) && errno != EEXIST)
 		return xfq_error_set(error, -errno, "%s: making the folder: %s", dir,
 				     strerror(errno));
-	code = pcapng_create(&file->pcapng, path, interface, 0, error);
+	code = pcapng_open(&file->pcapng, path, interface, 0, error);
 	if (code == 0)
 		pthread_mutex_init(&file->lock, NULL);
 	return code;
+}
+
+int sink_file_begin(struct sink_file *file, struct xfq_error *error)
+{
+	return file->pcapng.buffer ? pcapng_begin(&file->pcapng, error) : 0;
+}
+
+int sink_file_flush(struct sink_file *file, struct xfq_error *error)
+{
+	int code;
+
+	if (!file->pcapng.buffer || file->told)
+		return 0;
+	pthread_mutex_lock(&file->lock);
+	code = pcapng_flush(&file->pcapng);
+	pthread_mutex_unlock(&file->lock);
+	if (code == 0)
+		return 0;
+	file->told = 1;
+	return xfq_error_set(error, code, "%s: cannot write the capture file: %s",
+			     file->pcapng.name, strerror(-code));
+}
+
+uint64_t sink_file_unwritten(struct sink_file *file)
+{
+	uint64_t lost;
+
+	if (!file->pcapng.buffer)
+		return file->pcapng.lost_cnt;
+	pthread_mutex_lock(&file->lock);
+	lost = file->pcapng.lost_cnt;
+	pthread_mutex_unlock(&file->lock);
+	return lost;
 }
 
 int sink_file_close(struct sink_file *file, uint64_t received, uint64_t lost,

@@ -18,6 +18,7 @@
 struct sink_file {
 	struct pcapng pcapng;
 	pthread_mutex_t lock;
+	int told; /* that writing failed */
 };
 
 struct sink {
@@ -26,10 +27,21 @@ struct sink {
 	uint64_t bytes;         /* on the wire */
 } __attribute__((aligned(64)));
 
-/* Create DIR/GROUP.MEMBER.pcapng, and DIR if it does not exist. 0 or -errno with a sentence; the
- * caller owes a sink_file_close(). */
+/* Open DIR/GROUP.MEMBER.pcapng, and make DIR if it does not exist; nothing of an older file is
+ * touched before sink_file_begin(). 0 or -errno with a sentence; the caller owes a
+ * sink_file_close(). */
 int sink_file_open(struct sink_file *file, const char *dir, const char *group, uint32_t member,
 		   const char *interface, struct xfq_error *error);
+
+/* Begin the file: what was in it is gone. 0 or -errno with a sentence. */
+int sink_file_begin(struct sink_file *file, struct xfq_error *error);
+
+/* Let readers see what was written so far. Any thread. 0; or, the first time only, that writing has
+ * failed, with a sentence. */
+int sink_file_flush(struct sink_file *file, struct xfq_error *error);
+
+/* Packets that were delivered, but could not be written. Any thread. */
+uint64_t sink_file_unwritten(struct sink_file *file);
 
 /* Write out and close, with the packets that came and that were lost before they came here as the
  * file's statistics. 0, or the first write that failed, with a sentence. Safe on zeroed memory. */

@@ -39,6 +39,7 @@ struct stats_worker {
 struct stats_member {
 	uint64_t packets, bytes, consumed, queued;
 	uint64_t lost_ring, lost_quota, lost_detached;
+	uint64_t unwritten; /* consumed, but its capture file could not be written */
 };
 
 struct stats_group {
