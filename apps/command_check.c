@@ -202,6 +202,12 @@ static int check_plan(const struct config *config, bool as_json)
 	json_object_set_new(plan, "default",
 			    json_string(rule_verdict_name(config->filter.policy.default_verdict)));
 	json_object_set_new(plan, "groups", check_groups(config));
+	if (code == 0 && config->group_cnt == 0 &&
+	    config->filter.policy.default_verdict == XDP_VERDICT_STEER)
+		fprintf(stderr,
+			"%s: warning: no groups: what is steered is taken from the stack and goes "
+			"nowhere\n",
+			config->path);
 	if (code == 0 && as_json) {
 		json_dumpf(plan, stdout, JSON_INDENT(1));
 		putchar('\n');
@@ -221,6 +227,7 @@ int command_check(int argc, char **argv)
 	if (status || words.ended)
 		return status;
 	if (!words.word) {
+		fputs("xfq check: no CONFIG was named\n", stderr);
 		fputs(check_help, stderr);
 		return COMMAND_USAGE;
 	}

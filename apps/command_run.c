@@ -8,6 +8,7 @@
 #include <getopt.h>
 #include <math.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,6 +31,8 @@ static const char run_help[] =
 	"Exit status: 0 done, 1 failed, 2 usage.\n";
 
 #define RUN_TABLE_SECONDS 5 /* between tables where there is no terminal */
+#define RUN_NOTES         8
+#define RUN_NOTE_BYTES    (XFQ_ERROR_TEXT_BYTES + 64)
 #define RUN_SECONDS_MIN   0.001
 #define RUN_SECONDS_MAX   (10.0 * 365 * 86400)
 
@@ -46,14 +49,47 @@ struct run {
 	struct engine engine;
 	struct control control;
 	int signal_fd, tick_fd, end_fd;
-	json_t *before; /* last live snapshot, for the rates */
+	json_t *before;                        /* last live snapshot, for the rates */
+	char notes[RUN_NOTES][RUN_NOTE_BYTES]; /* a ring */
+	uint32_t note_cnt;
 	uint64_t ticks;
 	bool failed;
 };
 
-static void run_say(const char *text)
+/* The live table goes where the JSON object does not. */
+static FILE *run_table_out(const struct run *run)
 {
-	fprintf(stderr, "xfq run: %s\n", text);
+	return run->arguments.json ? stderr : stdout;
+}
+
+/* Whether the table is redrawn on a terminal, and would wipe away what is said beside it. */
+static bool run_redraws(const struct run *run)
+{
+	return run->arguments.live && isatty(fileno(run_table_out(run)));
+}
+
+/* Say something on standard error: at once, or, where the table is redrawn, below each table and
+ * again after the summary. */
+static void __attribute__((format(printf, 2, 3))) run_say(struct run *run, const char *format, ...)
+{
+	char *note = run->notes[run->note_cnt % RUN_NOTES];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(note, RUN_NOTE_BYTES, format, args);
+	va_end(args);
+	run->note_cnt++;
+	if (!run_redraws(run))
+		fprintf(stderr, "xfq run: %s\n", note);
+}
+
+/* The last notes, oldest first. */
+static void run_print_notes(const struct run *run, FILE *out)
+{
+	uint32_t i = run->note_cnt > RUN_NOTES ? run->note_cnt - RUN_NOTES : 0;
+
+	for (; i < run->note_cnt; i++)
+		fprintf(out, "xfq run: %s\n", run->notes[i % RUN_NOTES]);
 }
 
 /* The counters now; NULL without memory. */
@@ -79,12 +115,6 @@ static char *run_status(void *context)
 	return text;
 }
 
-/* The live table goes where the JSON object does not. */
-static FILE *run_table_out(const struct run *run)
-{
-	return run->arguments.json ? stderr : stdout;
-}
-
 static void run_draw(struct run *run)
 {
 	FILE *out = run_table_out(run);
@@ -100,7 +130,9 @@ static void run_draw(struct run *run)
 	if (terminal)
 		fputs("\033[H\033[J", out);
 	stats_table(out, now, run->before, seconds, false);
-	if (!terminal)
+	if (terminal)
+		run_print_notes(run, out);
+	else
 		fputc('\n', out);
 	fflush(out);
 	json_decref(run->before);
@@ -111,7 +143,7 @@ static void run_gone(const char *name, void *context)
 {
 	struct run *run = context;
 
-	fprintf(stderr, "xfq run: %s: the interface went away\n", name);
+	run_say(run, "%s: the interface went away", name);
 	run->failed = true;
 }
 
@@ -136,6 +168,7 @@ static bool run_round(struct run *run)
 {
 	struct pollfd fds[CONTROL_CLIENTS_MAX + 6];
 	struct signalfd_siginfo signal_info;
+	struct xfq_error error;
 	uint64_t fired;
 	nfds_t cnt = 0;
 
@@ -156,10 +189,13 @@ static bool run_round(struct run *run)
 		return false;
 	if (fds[2].revents && read(run->tick_fd, &fired, sizeof(fired)) == sizeof(fired)) {
 		run->ticks += fired;
-		run_draw(run);
+		if (engine_flush(&run->engine, &error))
+			run_say(run, "%s", error.text);
+		if (run->arguments.live)
+			run_draw(run);
 	}
 	if (fds[4].revents && engine_watch(&run->engine, run_gone, run) == 0) {
-		run_say("no interface is left");
+		run_say(run, "no interface is left");
 		return false;
 	}
 	control_serve(&run->control, run_status, run);
@@ -174,31 +210,31 @@ static void run_announce(struct run *run)
 	if (engine_stats(&run->engine, &stats))
 		return;
 	for (uint32_t i = 0; i < stats.interface_cnt; i++) {
-		const struct stats_interface *interface = &stats.interfaces[i];
+		const struct stats_interface *to = &stats.interfaces[i];
+		const struct interface *from = &run->engine.interfaces[i];
 
-		fprintf(stderr,
-			"xfq run: %s: %s (%s), XDP %s, AF_XDP %s, %u queue%s, frames in %s\n",
-			stats.name, interface->name, interface->driver, interface->mode,
-			interface->zero_copy ? "zero-copy" : "copy mode", interface->queues,
-			interface->queues == 1 ? "" : "s",
+		run_say(run, "%s: %s (%s), XDP %s, AF_XDP %s, %u queue%s, frames in %s", stats.name,
+			to->name, to->driver, to->mode, to->zero_copy ? "zero-copy" : "copy mode",
+			to->queues, to->queues == 1 ? "" : "s",
 			stats.huge_pages ? "huge pages" : "ordinary pages");
-		if (run->engine.modes[i] == LOADER_MODE_GENERIC &&
-		    run->engine.interfaces[i].merging)
-			fprintf(stderr,
-				"xfq run: %s: generic XDP sees packets after the stack has merged "
-				"them, and those that do not fit a frame are passed on: ethtool -K "
-				"%s gro off\n",
-				interface->name, interface->name);
-		if (!run->engine.interfaces[i].up)
-			fprintf(stderr,
-				"xfq run: %s: the interface is down, and nothing comes until it is "
-				"up: ip link set dev %s up\n",
-				interface->name, interface->name);
+		if (run->engine.modes[i] == LOADER_MODE_GENERIC && from->merging)
+			run_say(run,
+				"%s: generic XDP sees packets after the stack has merged them, and "
+				"those that do not fit a frame are passed on: ethtool -K %s gro "
+				"off",
+				to->name, to->name);
+		if (!from->up)
+			run_say(run,
+				"%s: the interface is down, and nothing comes until it is up: ip "
+				"link set dev %s up",
+				to->name, to->name);
 	}
 	for (uint32_t i = 0; i < stats.worker_cnt; i++)
 		if (stats.workers[i].shared_cpu)
-			fprintf(stderr, "xfq run: worker %u shares CPU %d with another worker\n", i,
+			run_say(run, "worker %u shares CPU %d with another worker", i,
 				stats.workers[i].cpu);
+	if (stats.group_cnt == 0 && run->config.filter.policy.default_verdict == XDP_VERDICT_STEER)
+		run_say(run, "no groups: what is steered is taken from the stack and goes nowhere");
 	stats_destroy(&stats);
 }
 
@@ -224,11 +260,11 @@ static bool run_finish(struct run *run)
 	bool written;
 
 	if (!object) {
-		run_say("no memory for the summary");
+		run_say(run, "no memory for the summary");
 		return false;
 	}
 	if (run->arguments.json) {
-		json_dumpf(object, stdout, JSON_INDENT(1));
+		json_dumpf(object, stdout, JSON_INDENT(1) | JSON_REAL_PRECISION(12));
 		putchar('\n');
 	} else {
 		if (run->arguments.live && isatty(STDOUT_FILENO))
@@ -236,9 +272,11 @@ static bool run_finish(struct run *run)
 		stats_table(stdout, object, NULL, 0, true);
 	}
 	json_decref(object);
+	if (run_redraws(run))
+		run_print_notes(run, stderr);
 	written = fflush(stdout) == 0 && !ferror(stdout);
 	if (!written)
-		run_say("writing the summary failed");
+		run_say(run, "writing the summary failed");
 	return written;
 }
 
@@ -246,17 +284,21 @@ static int run_loop(struct run *run)
 {
 	struct xfq_error error = {0};
 	int status = COMMAND_DONE;
+	bool early;
 
 	if (run_set_up(run, &error)) {
-		run_say(error.text);
+		fprintf(stderr, "xfq run: %s\n", error.text);
 		return COMMAND_FAILED;
 	}
 	run_announce(run);
 	while (run_round(run))
 		;
+	early = run->arguments.engine.read_path && !run->engine.replay.ended;
 	if (engine_stop(&run->engine, &error)) {
-		run_say(error.text);
+		run_say(run, "%s", error.text);
 		status = COMMAND_FAILED;
+	} else if (early) {
+		run_say(run, "%s: not read to its end", run->arguments.engine.read_path);
 	}
 	if (!run_finish(run) || run->failed)
 		status = COMMAND_FAILED;
@@ -289,9 +331,9 @@ static int run_parse(int argc, char **argv, struct run_arguments *arguments, boo
 			if (*end || end == optarg || !(arguments->seconds >= RUN_SECONDS_MIN) ||
 			    arguments->seconds > RUN_SECONDS_MAX) {
 				fprintf(stderr,
-					"xfq run: --for %s: not a number of seconds from 0.001 "
-					"on\n",
-					optarg);
+					"xfq run: --for %s: not a number of seconds from %g to "
+					"%.0f\n",
+					optarg, RUN_SECONDS_MIN, RUN_SECONDS_MAX);
 				return COMMAND_USAGE;
 			}
 			break;
@@ -311,6 +353,8 @@ static int run_parse(int argc, char **argv, struct run_arguments *arguments, boo
 		}
 	}
 	if (argc - optind != 1) {
+		fprintf(stderr, "xfq run: %s\n",
+			argc == optind ? "no CONFIG was named" : "more than one CONFIG");
 		fputs(run_help, stderr);
 		return COMMAND_USAGE;
 	}
@@ -356,7 +400,7 @@ int command_run(int argc, char **argv)
 	signal(SIGPIPE, SIG_IGN);
 	run.signal_fd = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
 	run.end_fd = run_timer(run.arguments.seconds, 0);
-	run.tick_fd = run_timer(run.arguments.live ? 1 : 0, run.arguments.live ? 1 : 0);
+	run.tick_fd = run_timer(1, 1);
 	if (run.signal_fd < 0 || run.end_fd < 0 || run.tick_fd < 0) {
 		fprintf(stderr, "xfq run: signals and timers: %s\n", strerror(errno));
 		status = COMMAND_FAILED;

@@ -45,7 +45,7 @@ static int status_show(const char *answer, bool as_json)
 		return COMMAND_FAILED;
 	}
 	if (as_json) {
-		json_dumpf(object, stdout, JSON_INDENT(1));
+		json_dumpf(object, stdout, JSON_INDENT(1) | JSON_REAL_PRECISION(12));
 		putchar('\n');
 	} else {
 		stats_table(stdout, object, NULL, 0, true);

@@ -36,6 +36,7 @@ int command_words(int argc, char **argv, const char *help, struct command_words 
 		words->json = true;
 	}
 	if (argc - optind > 1) {
+		fprintf(stderr, "xfq %s: \"%s\" is one word too many\n", argv[0], argv[optind + 1]);
 		fputs(help, stderr);
 		return COMMAND_USAGE;
 	}

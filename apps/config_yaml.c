@@ -13,7 +13,7 @@
 #define CONFIG_MATCH_BYTES_MAX 65536
 #define CONFIG_RING_DEFAULT    1024
 #define CONFIG_FRAMES_MIN      1024
-#define CONFIG_FRAMES_MAX      4194304
+#define CONFIG_FRAMES_MAX      1048576
 
 /* --- interfaces ------------------------------------------------------------------------------ */
 

@@ -55,6 +55,7 @@ static int control_connect(const struct sockaddr_un *address)
 static int control_claim(struct control *control)
 {
 	const struct sockaddr *address = (const struct sockaddr *)&control->address;
+	struct stat status;
 	int client;
 
 	if (bind(control->fd, address, sizeof(control->address)) == 0)
@@ -68,6 +69,8 @@ static int control_claim(struct control *control)
 	}
 	if (client != -ECONNREFUSED)
 		return -EADDRINUSE;
+	if (lstat(control->address.sun_path, &status) || !S_ISSOCK(status.st_mode))
+		return -EEXIST;
 	/* nobody listens: its owner died without removing it */
 	unlink(control->address.sun_path);
 	if (bind(control->fd, address, sizeof(control->address)) ||
@@ -280,17 +283,25 @@ int control_ask(const char *name, const char *request, char **answer, struct xfq
 size_t control_names(char names[][NAME_MAX + 1], size_t max)
 {
 	DIR *dir = opendir(control_dir());
+	char name[NAME_MAX + 1];
 	const struct dirent *entry;
+	struct sockaddr_un address;
 	size_t cnt = 0;
+	int client;
 
 	while (dir && (entry = readdir(dir))) {
 		size_t len = strlen(entry->d_name), suffix = strlen(CONTROL_SUFFIX);
 
 		if (len <= suffix || strcmp(entry->d_name + len - suffix, CONTROL_SUFFIX) != 0)
 			continue;
+		snprintf(name, sizeof(name), "%.*s", (int)(len - suffix), entry->d_name);
+		client = control_address(&address, name, NULL) ? -1 : control_connect(&address);
+		if (client == -ECONNREFUSED)
+			continue; /* a dead instance's */
+		if (client >= 0)
+			close(client);
 		if (cnt < max)
-			snprintf(names[cnt], NAME_MAX + 1, "%.*s", (int)(len - suffix),
-				 entry->d_name);
+			memcpy(names[cnt], name, sizeof(name));
 		cnt++;
 	}
 	if (dir)

@@ -62,8 +62,8 @@ void control_close(struct control *control);
 int control_ask(const char *name, const char *request, char **answer, struct xfq_error *error);
 
 /*
- * The names of the sockets in control_dir(), of living instances or not. Returns how many there are
- * and stores at most `max` of them.
+ * The names of the instances that run: sockets in control_dir(), without those that dead ones left.
+ * Returns how many there are and stores at most `max` of them.
  */
 size_t control_names(char names[][NAME_MAX + 1], size_t max);
 

@@ -27,6 +27,16 @@ static void main_usage(FILE *out)
 	      out);
 }
 
+/* Output that could not be written is a failure, whatever the command was. */
+static int main_finish(int status)
+{
+	if (fflush(stdout) == 0 && !ferror(stdout))
+		return status;
+	if (status == COMMAND_DONE)
+		fputs("xfq: writing the output failed\n", stderr);
+	return status == COMMAND_DONE ? COMMAND_FAILED : status;
+}
+
 int main(int argc, char **argv)
 {
 	if (argc < 2) {
@@ -35,15 +45,15 @@ int main(int argc, char **argv)
 	}
 	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
 		main_usage(stdout);
-		return COMMAND_DONE;
+		return main_finish(COMMAND_DONE);
 	}
 	if (strcmp(argv[1], "--version") == 0) {
 		puts("xfq " XFQ_VERSION);
-		return COMMAND_DONE;
+		return main_finish(COMMAND_DONE);
 	}
 	for (size_t i = 0; i < MAIN_COMMANDS; i++)
 		if (strcmp(argv[1], main_commands[i].name) == 0)
-			return main_commands[i].run(argc - 1, argv + 1);
+			return main_finish(main_commands[i].run(argc - 1, argv + 1));
 	fprintf(stderr, "xfq: \"%s\" is no command\n", argv[1]);
 	main_usage(stderr);
 	return COMMAND_USAGE;

@@ -68,33 +68,42 @@ static void table_head(FILE *out, const json_t *now)
 
 static void table_rules(FILE *out, const json_t *now, const json_t *before, double seconds)
 {
+	char name[160];
 	const json_t *rules = json_object_get(json_object_get(now, "filter"), "rules");
 	const json_t *rules_before = json_object_get(json_object_get(before, "filter"), "rules");
 	const json_t *other = json_object_get(json_object_get(now, "filter"), "default");
 	const json_t *verdicts = json_object_get(now, "verdicts");
 	const json_t *noticed = json_object_get(now, "noticed");
 
-	fprintf(out, "%-36s %12s %14s\n", "first pass", "packets", "bytes");
+	fprintf(out, "%-48s %12s %14s\n", "first pass", "packets", "bytes");
 	for (size_t i = 0; i < json_array_size(rules); i++) {
 		const json_t *rule = json_array_get(rules, i);
 
-		fprintf(out, "  rule %zu %-6s %-20.20s %12lld %14lld", i,
-			table_text(rule, "action"), table_text(rule, "what"),
-			table_get(rule, "packets"), table_get(rule, "bytes"));
+		snprintf(name, sizeof(name), "rule %zu %s %s", i, table_text(rule, "action"),
+			 table_text(rule, "what"));
+		fprintf(out, "  %-46s %12lld %14lld", name, table_get(rule, "packets"),
+			table_get(rule, "bytes"));
 		table_rate(out, table_get(rule, "packets"), json_array_get(rules_before, i),
 			   "packets", seconds);
 	}
-	fprintf(out, "  default %-26s %12lld %14lld", table_text(other, "action"),
+	fprintf(out, "  default %-38s %12lld %14lld", table_text(other, "action"),
 		table_get(other, "packets"), table_get(other, "bytes"));
 	table_rate(out, table_get(other, "packets"),
 		   json_object_get(json_object_get(before, "filter"), "default"), "packets",
 		   seconds);
 	fprintf(out,
 		"  steered %lld, passed %lld, dropped %lld, taken out as malformed %lld; malformed "
-		"%lld, fragments %lld\n\n",
+		"%lld, fragments %lld\n",
 		table_get(verdicts, "steer"), table_get(verdicts, "pass"),
 		table_get(verdicts, "drop"), table_get(verdicts, "malformed"),
 		table_get(noticed, "malformed"), table_get(noticed, "fragments"));
+	if (table_get(noticed, "no_socket") || table_get(noticed, "too_long"))
+		fprintf(out,
+			"  of the passed, meant to be steered: %lld had no socket, %lld did not "
+			"fit a "
+			"frame\n",
+			table_get(noticed, "no_socket"), table_get(noticed, "too_long"));
+	fputc('\n', out);
 }
 
 static void table_workers(FILE *out, const json_t *now, const json_t *before, double seconds)
@@ -129,23 +138,24 @@ static void table_groups(FILE *out, const json_t *now, const json_t *before, dou
 	const json_t *groups_before = json_object_get(before, "groups");
 	const char *name;
 
-	fprintf(out, "%-13s %-11s %7s %12s %12s %10s\n", "groups", "steer", "members", "packets",
-		"delivered", "lost");
+	fprintf(out, "%-13s %-11s %7s %12s %12s %10s %10s\n", "groups", "steer", "members",
+		"packets", "delivered", "lost ring", "lost quota");
 	json_object_foreach((json_t *)(uintptr_t)groups, name, group)
 	{
 		const json_t *list = json_object_get(group, "members");
 
-		fprintf(out, "  %-11s %-11s %7zu %12lld %12lld %10lld", name,
+		fprintf(out, "  %-11s %-11s %7zu %12lld %12lld %10lld %10lld", name,
 			table_text(group, "steer"), json_array_size(list),
 			table_get(group, "packets"), table_sum(list, "packets"),
-			table_sum(list, "lost"));
+			table_sum(list, "lost_ring"), table_sum(list, "lost_quota"));
 		table_rate(out, table_get(group, "packets"), json_object_get(groups_before, name),
 			   "packets", seconds);
 		for (size_t i = 0; members && i < json_array_size(list); i++) {
 			const json_t *member = json_array_get(list, i);
 
-			fprintf(out, "    %-29zu %12s %12lld %10lld\n", i, "",
-				table_get(member, "packets"), table_get(member, "lost"));
+			fprintf(out, "    %-29zu %12s %12lld %10lld %10lld\n", i, "",
+				table_get(member, "packets"), table_get(member, "lost_ring"),
+				table_get(member, "lost_quota"));
 		}
 	}
 }

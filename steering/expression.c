@@ -7,6 +7,23 @@
 /* The longest packet that expressions are compiled for: libpcap's own limit for Ethernet. */
 #define EXPRESSION_SNAPLEN 262144
 
+/* libpcap's optimiser takes more than quadratic time: 4 s for alternatives of this length. */
+#define EXPRESSION_TEXT_MAX 8192
+
+/* Whether it loads what the kernel keeps beside a packet: SKF_AD_OFF and below, negative offsets.
+ */
+static bool expression_asks_aside(const struct expression *expression)
+{
+	for (uint32_t i = 0; i < expression->insn_cnt; i++) {
+		const struct bpf_insn *insn = &expression->insns[i];
+
+		if (BPF_CLASS(insn->code) == BPF_LD && BPF_MODE(insn->code) == BPF_ABS &&
+		    insn->k >= 0x80000000u)
+			return true;
+	}
+	return false;
+}
+
 int expression_compile(struct expression *expression, const char *text, struct xfq_error *error)
 {
 	struct bpf_program program;
@@ -18,6 +35,13 @@ int expression_compile(struct expression *expression, const char *text, struct x
 		expression->all = true;
 		return 0;
 	}
+	if (strlen(text) > EXPRESSION_TEXT_MAX)
+		return xfq_error_set(
+			error, -E2BIG,
+			"expression \"%.40s ...\": longer than %d bytes, for which "
+			"libpcap may take minutes; use several groups, or a set in the "
+			"filter's rules",
+			text, EXPRESSION_TEXT_MAX);
 	pcap = pcap_open_dead(DLT_EN10MB, EXPRESSION_SNAPLEN);
 	if (!pcap)
 		return xfq_error_set(error, -ENOMEM, "no memory to compile an expression");
@@ -30,6 +54,14 @@ int expression_compile(struct expression *expression, const char *text, struct x
 				     pcap_geterr(pcap));
 	}
 	pcap_close(pcap);
+	if (code == 0 && expression_asks_aside(expression)) {
+		expression_destroy(expression);
+		code = xfq_error_set(
+			error, -EINVAL,
+			"expression \"%.200s\": inbound, outbound, ifindex and the like "
+			"ask for what is not in the packet, and would never match",
+			text);
+	}
 	return code;
 }
 

@@ -26,8 +26,8 @@ struct expression {
 
 /*
  * Compile `text`; NULL or blanks match every packet. Returns 0, or -EINVAL with libpcap's own
- * message. Set-up only; one thread at a time. On success the caller owns what
- * expression_destroy() frees.
+ * message, or for what asks beside the packet (inbound, ifindex); -E2BIG beyond 8192 bytes. Set-up
+ * only; one thread at a time. On success the caller owns what expression_destroy() frees.
  */
 int expression_compile(struct expression *expression, const char *text, struct xfq_error *error);
 

@@ -91,9 +91,10 @@ static int loader_add_nets(int outer, uint32_t index, const struct netset *set, 
 static int loader_sentence(int code, struct xfq_error *error)
 {
 	if (code == -EPERM || code == -EACCES)
-		return xfq_error_set(error, -EPERM,
-				     "loading the XDP program: not permitted; run as root, or with "
-				     "CAP_BPF, CAP_NET_ADMIN and CAP_NET_RAW");
+		return xfq_error_set(
+			error, -EPERM,
+			"loading the XDP program: not permitted; run as root, or with "
+			"CAP_BPF, CAP_PERFMON, CAP_NET_ADMIN, CAP_NET_RAW and CAP_IPC_LOCK");
 	return xfq_error_set(error, code, "loading the XDP program: %s%s%s", strerror(-code),
 			     loader_log[0] ? ": " : "", loader_log);
 }
@@ -189,7 +190,8 @@ static int loader_busy(__u32 id, const char *name, struct xfq_error *error)
 				     name, id);
 	return xfq_error_set(error, -EBUSY,
 			     "%s: another XDP program has this interface (\"%s\", id %u); remove "
-			     "it first, for instance: ip link set dev %s xdp off",
+			     "it first (ip link set dev %s xdp off), or end its owner (see "
+			     "bpftool net)",
 			     name, info.name, id, name);
 }
 

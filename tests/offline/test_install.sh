@@ -12,7 +12,7 @@ fail() {
 }
 
 cmake --install "$build" --prefix "$dir/usr" >"$dir/log" || { cat "$dir/log"; fail "installing"; }
-"$dir/usr/sbin/xfq" --version | grep -q '^xfq [0-9]' || fail "the installed program does not run"
+"$dir/usr/bin/xfq" --version | grep -q '^xfq [0-9]' || fail "the installed program does not run"
 
 # a consumer of the ring: the header alone, as C and as C++
 cat >"$dir/consumer.c" <<'END'
@@ -35,7 +35,7 @@ END
 pc=$(find "$dir/usr" -name xfq.pc)
 [ -n "$pc" ] || fail "no xfq.pc"
 export PKG_CONFIG_PATH=${pc%/*}
-flags=$(pkg-config --define-variable=prefix="$dir/usr" --cflags xfq)
+flags=$(pkg-config --cflags xfq)
 # shellcheck disable=SC2086 # one flag per word
 gcc -Wall -Wextra -Werror -std=c11 $flags "$dir/consumer.c" -o "$dir/consumer"
 "$dir/consumer" | grep -q refused || fail "the consumer built by pkg-config"
