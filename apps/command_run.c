@@ -280,11 +280,19 @@ static bool run_finish(struct run *run)
 	return written;
 }
 
+/* Whether a capture file was left before its end. */
+static bool run_ended_early(const struct engine *engine)
+{
+	const struct replay *replay = &engine->replay;
+
+	return engine->options.read_path &&
+	       (!replay->ended || (replay->capture.pipe && replay->capture.pipe->stopped));
+}
+
 static int run_loop(struct run *run)
 {
 	struct xfq_error error = {0};
 	int status = COMMAND_DONE;
-	bool early;
 
 	if (run_set_up(run, &error)) {
 		fprintf(stderr, "xfq run: %s\n", error.text);
@@ -293,11 +301,10 @@ static int run_loop(struct run *run)
 	run_announce(run);
 	while (run_round(run))
 		;
-	early = run->arguments.engine.read_path && !run->engine.replay.ended;
 	if (engine_stop(&run->engine, &error)) {
 		run_say(run, "%s", error.text);
 		status = COMMAND_FAILED;
-	} else if (early) {
+	} else if (run_ended_early(&run->engine)) {
 		run_say(run, "%s: not read to its end", run->arguments.engine.read_path);
 	}
 	if (!run_finish(run) || run->failed)
