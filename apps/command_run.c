@@ -139,12 +139,22 @@ static void run_draw(struct run *run)
 	run->before = now;
 }
 
-static void run_gone(const char *name, void *context)
+static void run_changed(const char *name, enum interface_event event, void *context)
 {
 	struct run *run = context;
 
-	run_say(run, "%s: the interface went away", name);
-	run->failed = true;
+	switch (event) {
+	case INTERFACE_GONE:
+		run_say(run, "%s: the interface went away", name);
+		run->failed = true;
+		break;
+	case INTERFACE_DOWN:
+		run_say(run, "%s: the link is down", name);
+		break;
+	case INTERFACE_UP:
+		run_say(run, "%s: the link is up again", name);
+		break;
+	}
 }
 
 /* A timer that fires after, and then every, so many seconds; one that never fires for 0. */
@@ -194,7 +204,7 @@ static bool run_round(struct run *run)
 		if (run->arguments.live)
 			run_draw(run);
 	}
-	if (fds[4].revents && engine_watch(&run->engine, run_gone, run) == 0) {
+	if (fds[4].revents && engine_watch(&run->engine, run_changed, run) == 0) {
 		run_say(run, "no interface is left");
 		return false;
 	}

@@ -297,7 +297,8 @@ static void engine_take_out(struct engine *engine, uint32_t interface)
 				port_set_gone(&engine->workers[w].ports[p]);
 }
 
-uint32_t engine_watch(struct engine *engine, void (*gone)(const char *name, void *context),
+uint32_t engine_watch(struct engine *engine,
+		      void (*changed)(const char *name, enum interface_event event, void *context),
 		      void *context)
 {
 	struct interface_change changes[XDP_INTERFACES_MAX];
@@ -306,10 +307,11 @@ uint32_t engine_watch(struct engine *engine, void (*gone)(const char *name, void
 
 	for (uint32_t c = 0; c < cnt; c++)
 		for (uint32_t i = 0; i < engine->config->interface_cnt; i++)
-			if (changes[c].event == INTERFACE_GONE && !engine->gone[i] &&
+			if (!engine->gone[i] &&
 			    engine->interfaces[i].ifindex == changes[c].ifindex) {
-				engine_take_out(engine, i);
-				gone(engine->interfaces[i].name, context);
+				if (changes[c].event == INTERFACE_GONE)
+					engine_take_out(engine, i);
+				changed(engine->interfaces[i].name, changes[c].event, context);
 			}
 	for (uint32_t i = 0; i < engine->config->interface_cnt; i++)
 		left += !engine->gone[i];

@@ -74,10 +74,11 @@ int engine_start(struct engine *engine, struct xfq_error *error);
 bool engine_is_done(const struct engine *engine);
 
 /*
- * Look which interfaces went away since, and take them out. Returns how many live interfaces are
- * left; for each that went, `gone` is called with its name.
+ * Look what became of the interfaces since, and take out those that went away. Returns how many are
+ * left; for each that changed, `changed` is called with its name and what happened.
  */
-uint32_t engine_watch(struct engine *engine, void (*gone)(const char *name, void *context),
+uint32_t engine_watch(struct engine *engine,
+		      void (*changed)(const char *name, enum interface_event event, void *context),
 		      void *context);
 
 /*

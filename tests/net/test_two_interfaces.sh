@@ -111,6 +111,8 @@ grep -q 'b1: the interface is down' "$netns_dir/down.err" || { test_show down; t
 netns_ip near link set b1 up
 netns_ip far neigh replace 192.0.2.130 lladdr 02:00:00:00:00:01 dev a1
 send 192.0.2.130 40
+wait_until 5 grep -q 'b1: the link is up again' "$netns_dir/down.err" ||
+	{ test_show down; test_fail "no word of the line that came alive"; }
 wait_until 5 steered down 40 || { "$XFQ_BIN" status down; test_fail "nothing came when the line was up again"; }
 finish 0
 echo "two interfaces in one instance, native and generic; a dead line that comes alive; zero-copy refused"
