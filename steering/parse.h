@@ -398,9 +398,6 @@ PARSE_INLINE void parse_ipv6(struct parse_cursor *c, struct xfq_meta *meta, stru
 		if (!(walk & PARSE_EXT_DONE))
 			return;
 	}
-	/* a bare header: "no next header", or nothing there at all */
-	if (c->off >= c->l3_end || c->off > PARSE_OFF_MAX)
-		return;
 	parse_l4(c, meta, key);
 }
 

@@ -262,6 +262,15 @@ static void test_lies_ipv6(void **state)
 	packet_put16(&b, b.l3 + 4, 16 + 4);
 	check("an extension beyond the length", &b,
 	      (struct expected){XFQ_META_IPV6 | BAD, 14, 0, 0, 0x86dd, 0, 0, 0});
+	start_ipv6(&b);
+	packet_extension(&b, 60, 8);
+	b.bytes[b.next_at] = 6;
+	packet_finish(&b);
+	check("TCP is announced, and nothing follows", &b,
+	      (struct expected){XFQ_META_IPV6 | BAD, 14, 0, 0, 0x86dd, 0, 0, 6});
+	b.bytes[b.next_at] = 59;
+	check("nothing is announced, and nothing follows", &b,
+	      (struct expected){XFQ_META_IPV6, 14, 0, 0, 0x86dd, 0, 0, 59});
 }
 
 static void test_lies_l4(void **state)
