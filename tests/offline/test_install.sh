@@ -55,7 +55,7 @@ find_package(xfq 0.1 REQUIRED)
 add_executable(consumer ../consumer.c)
 target_link_libraries(consumer PRIVATE xfq::headers)
 END
-cmake -S "$dir/project" -B "$dir/project/build" -DCMAKE_PREFIX_PATH="$dir/usr" >"$dir/log" 2>&1 &&
+cmake -G Ninja -S "$dir/project" -B "$dir/project/build" -DCMAKE_PREFIX_PATH="$dir/usr" >"$dir/log" 2>&1 &&
 	cmake --build "$dir/project/build" >>"$dir/log" 2>&1 || { cat "$dir/log"; fail "find_package(xfq)"; }
 "$dir/project/build/consumer" | grep -q refused || fail "the consumer built by CMake"
 echo "installed, and used by pkg-config and CMake"
