@@ -175,7 +175,7 @@ static void keep_whole_blocks(struct pcapng *pcapng, uint32_t written)
 	}
 	pcapng->written_bytes += at;
 	pcapng->lost_cnt += pcapng->pending_cnt;
-	/* only what was truncated at create starts at 0; standard output may be appended to */
+	/* only what pcapng_begin() truncated starts at 0; standard output may be appended to */
 	if (!pcapng->borrowed && fstat(pcapng->fd, &status) == 0 && S_ISREG(status.st_mode) &&
 	    ftruncate(pcapng->fd, (off_t)pcapng->written_bytes) < 0)
 		return; /* its last block stays cut, which readers report */
