@@ -19,8 +19,8 @@
 #include <xfq/error.h>
 
 /* Slots of the receive and the fill ring, and so the frames that the kernel may hold of a port: at
- * 10 Mpps what comes in 200 us. Frames are used in turn, so that more of them than stay in the cache
- * cost rate: twice as many were slower, and half as many lost more (bench/receive.sh). */
+ * 10 Mpps what comes in 200 us. Frames are used in turn, so that more of them than stay in the
+ * cache cost rate: twice as many were slower, and half as many lost more (bench/receive.sh). */
 #define PORT_RING_SLOTS 2048
 
 struct port {
