@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "apps/commands.h"
-#include "apps/rule_text.h"
+#include "apps/instance/rule_text.h"
 #include "steering/policy.h"
 #include "workers/config.h"
 #include "workers/interface.h"

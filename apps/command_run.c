@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "apps/commands.h"
-#include "apps/control.h"
-#include "apps/stats_json.h"
+#include "apps/instance/control.h"
+#include "apps/instance/stats_json.h"
 #include "apps/stats_table.h"
 #include "workers/engine.h"
 #include <errno.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "apps/commands.h"
-#include "apps/control.h"
+#include "apps/instance/control.h"
 #include "apps/stats_table.h"
 #include <stdbool.h>
 #include <stdio.h>

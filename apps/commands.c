@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "apps/commands.h"
-#include "apps/config_yaml.h"
+#include "apps/instance/config_yaml.h"
 #include <getopt.h>
 #include <stdio.h>
 #include <string.h>

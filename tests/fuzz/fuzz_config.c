@@ -3,8 +3,8 @@
  * A configuration, and a set's file, of hostile bytes. The text stands alone (no folder), so that
  * it can neither name files of this machine nor ask a name server through an expression.
  */
-#include "apps/config_set.h"
-#include "apps/config_yaml.h"
+#include "apps/instance/config_set.h"
+#include "apps/instance/config_yaml.h"
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>

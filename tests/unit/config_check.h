@@ -3,7 +3,7 @@
 #ifndef TESTS_CONFIG_CHECK_H
 #define TESTS_CONFIG_CHECK_H
 
-#include "apps/config_yaml.h"
+#include "apps/instance/config_yaml.h"
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>

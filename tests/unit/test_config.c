@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The configuration file: what is read from a good one, limits, and files. */
-#include "apps/config_document.h"
-#include "apps/config_set.h"
+#include "apps/instance/config_document.h"
+#include "apps/instance/config_set.h"
 #include "config_check.h"
 #include <netinet/in.h>
 #include <sys/stat.h>

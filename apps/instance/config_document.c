@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "apps/config_document.h"
+#include "apps/instance/config_document.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>

@@ -7,8 +7,8 @@
  * served by the control thread without waiting for any of them; one that does not read, or says
  * something else, is dropped.
  */
-#ifndef APPS_CONTROL_H
-#define APPS_CONTROL_H
+#ifndef INSTANCE_CONTROL_H
+#define INSTANCE_CONTROL_H
 
 #include <limits.h>
 #include <poll.h>

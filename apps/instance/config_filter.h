@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The section `filter` of a configuration: the first pass, its rules and (config_set.h) its sets.
  */
-#ifndef APPS_CONFIG_FILTER_H
-#define APPS_CONFIG_FILTER_H
+#ifndef INSTANCE_CONFIG_FILTER_H
+#define INSTANCE_CONFIG_FILTER_H
 
-#include "apps/config_schema.h"
+#include "apps/instance/config_schema.h"
 #include "workers/config.h"
 
 /* Read the section into config->filter, a `struct config *object`. Errors go to the reader. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "apps/config_schema.h"
+#include "apps/instance/config_schema.h"
 #include "workers/config.h"
 #include <stdarg.h>
 #include <stdio.h>

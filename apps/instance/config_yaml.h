@@ -36,10 +36,10 @@
  *
  * Set-up only, one thread at a time (libpcap compiles the expressions). Nothing is printed.
  */
-#ifndef APPS_CONFIG_YAML_H
-#define APPS_CONFIG_YAML_H
+#ifndef INSTANCE_CONFIG_YAML_H
+#define INSTANCE_CONFIG_YAML_H
 
-#include "apps/config_errors.h"
+#include "apps/instance/config_errors.h"
 #include "workers/config.h"
 #include <stddef.h>
 

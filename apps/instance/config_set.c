@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "apps/config_set.h"
-#include "apps/config_document.h"
+#include "apps/instance/config_set.h"
+#include "apps/instance/config_document.h"
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>

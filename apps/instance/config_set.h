@@ -4,10 +4,10 @@
  *
  * A set's file has one address or prefix per line; '#' begins a comment, blank lines are skipped.
  */
-#ifndef APPS_CONFIG_SET_H
-#define APPS_CONFIG_SET_H
+#ifndef INSTANCE_CONFIG_SET_H
+#define INSTANCE_CONFIG_SET_H
 
-#include "apps/config_schema.h"
+#include "apps/instance/config_schema.h"
 #include "workers/config.h"
 
 #define CONFIG_SET_ERRORS_MAX 20 /* lines reported of one set file */

@@ -8,10 +8,10 @@
  * events, which is linear, therefore counts anchors, depth and values before the document is built.
  * The walk itself is bounded by config_schema.h.
  */
-#ifndef APPS_CONFIG_DOCUMENT_H
-#define APPS_CONFIG_DOCUMENT_H
+#ifndef INSTANCE_CONFIG_DOCUMENT_H
+#define INSTANCE_CONFIG_DOCUMENT_H
 
-#include "apps/config_errors.h"
+#include "apps/instance/config_errors.h"
 #include <stdbool.h>
 #include <stddef.h>
 #include <yaml.h>

@@ -9,8 +9,8 @@
  *
  * The list starts as zeroed memory and belongs to one thread.
  */
-#ifndef APPS_CONFIG_ERRORS_H
-#define APPS_CONFIG_ERRORS_H
+#ifndef INSTANCE_CONFIG_ERRORS_H
+#define INSTANCE_CONFIG_ERRORS_H
 
 #include <stdbool.h>
 #include <stddef.h>

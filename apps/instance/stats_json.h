@@ -3,8 +3,8 @@
  * All counters as one JSON object: what `run --json` and `status --json` print, and what the tables
  * are made from. docs/json.md describes the keys; keys may be added, none goes away.
  */
-#ifndef APPS_STATS_JSON_H
-#define APPS_STATS_JSON_H
+#ifndef INSTANCE_STATS_JSON_H
+#define INSTANCE_STATS_JSON_H
 
 #include "workers/stats.h"
 #include <jansson.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "apps/rule_text.h"
+#include "apps/instance/rule_text.h"
 #include <netdb.h>
 #include <stdarg.h>
 #include <stdio.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "apps/config_filter.h"
-#include "apps/config_set.h"
+#include "apps/instance/config_filter.h"
+#include "apps/instance/config_set.h"
 #include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>

@@ -10,10 +10,10 @@
  * The walk ends: its depth is that of the tables, and through aliases a document cannot make it
  * visit more than CONFIG_VISITS_MAX values. Quotes do not matter: "4" and 4 are the same number.
  */
-#ifndef APPS_CONFIG_SCHEMA_H
-#define APPS_CONFIG_SCHEMA_H
+#ifndef INSTANCE_CONFIG_SCHEMA_H
+#define INSTANCE_CONFIG_SCHEMA_H
 
-#include "apps/config_errors.h"
+#include "apps/instance/config_errors.h"
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "apps/config_yaml.h"
-#include "apps/config_document.h"
-#include "apps/config_filter.h"
-#include "apps/config_schema.h"
+#include "apps/instance/config_yaml.h"
+#include "apps/instance/config_document.h"
+#include "apps/instance/config_filter.h"
+#include "apps/instance/config_schema.h"
 #include "steering/expression.h"
 #include <errno.h>
 #include <limits.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "apps/control.h"
+#include "apps/instance/control.h"
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>

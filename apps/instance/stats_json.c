@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "apps/stats_json.h"
-#include "apps/rule_text.h"
+#include "apps/instance/stats_json.h"
+#include "apps/instance/rule_text.h"
 
 /* Set keys of one object from numbers: every counter fits into JSON's 63 bits. */
 static void stats_set(json_t *object, const char *key, uint64_t value)

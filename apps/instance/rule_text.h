@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* A rule of the first pass in words, for tables and plans. */
-#ifndef APPS_RULE_TEXT_H
-#define APPS_RULE_TEXT_H
+#ifndef INSTANCE_RULE_TEXT_H
+#define INSTANCE_RULE_TEXT_H
 
 #include "workers/config.h"
 #include <stddef.h>

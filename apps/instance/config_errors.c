@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "apps/config_errors.h"
+#include "apps/instance/config_errors.h"
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
