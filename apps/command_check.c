@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "apps/commands.h"
+#include "apps/instance/access_text.h"
 #include "apps/instance/rule_text.h"
 #include "steering/policy.h"
 #include "workers/config.h"
@@ -9,6 +10,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 static const char check_help[] =
 	"Usage: xfq check CONFIG [--json]\n"
@@ -43,28 +45,39 @@ static json_t *check_sets(const struct config *config)
 	return sets;
 }
 
-/* The groups, compiled: the size of each expression in classic BPF instructions. */
+/* One group, compiled: the size of the expression in classic BPF instructions. NULL: no memory. */
+static json_t *check_group(const struct config_group *group)
+{
+	struct expression match;
+	char access[600];
+	json_t *object;
+
+	/* it compiled when the config was read; a failure now is want of memory */
+	if (expression_compile(&match, group->match, NULL))
+		return NULL;
+	access_text(&group->access, geteuid(), access, sizeof(access));
+	object = json_pack("{s:s, s:I, s:s, s:s, s:I, s:s, s:s, s:I, s:I, s:s}", "match",
+			   group->match ? group->match : "", "instructions",
+			   (json_int_t)match.insn_cnt, "steer", method_name(group->steer),
+			   "overflow", group->overflow == POLICY_SPILL ? "spill" : "drop",
+			   "members", (json_int_t)group->members, "sink",
+			   group->sink == CONFIG_SINK_PCAP ? "pcap" : "count", "run",
+			   group->run == CONFIG_RUN_WORKER ? "worker" : "thread", "ring",
+			   (json_int_t)group->ring_slots, "max_members",
+			   (json_int_t)group->members_max, "access", access);
+	expression_destroy(&match);
+	return object;
+}
+
 static json_t *check_groups(const struct config *config)
 {
 	json_t *groups = json_object();
 
 	for (uint32_t i = 0; i < config->group_cnt; i++) {
-		const struct config_group *group = &config->groups[i];
-		struct expression match;
+		json_t *group = check_group(&config->groups[i]);
 
-		/* it compiled when the config was read; a failure now is want of memory */
-		if (expression_compile(&match, group->match, NULL))
-			continue;
-		json_object_set_new(
-			groups, group->name,
-			json_pack("{s:s, s:I, s:s, s:I, s:s, s:s, s:I}", "match",
-				  group->match ? group->match : "", "instructions",
-				  (json_int_t)match.insn_cnt, "steer", method_name(group->steer),
-				  "members", (json_int_t)group->members, "sink",
-				  group->sink == CONFIG_SINK_PCAP ? "pcap" : "count", "run",
-				  group->run == CONFIG_RUN_WORKER ? "worker" : "thread", "ring",
-				  (json_int_t)group->ring_slots));
-		expression_destroy(&match);
+		if (group)
+			json_object_set_new(groups, config->groups[i].name, group);
 	}
 	return groups;
 }
@@ -166,6 +179,25 @@ static void check_print_machine(json_t *plan)
 			       : "");
 }
 
+static void check_print_group(const char *name, const json_t *group)
+{
+	long long members = check_number(group, "members");
+	long long members_max = check_number(group, "max_members");
+
+	printf("group %s: \"%s\" (%lld BPF instructions), %s", name, check_text(group, "match"),
+	       check_number(group, "instructions"), check_text(group, "steer"));
+	if (members != 0)
+		printf(" over %lld, sink %s, run %s", members, check_text(group, "sink"),
+		       check_text(group, "run"));
+	else
+		printf(", no built-in members");
+	printf(", overflow %s", check_text(group, "overflow"));
+	if (members_max != 0)
+		printf(", up to %lld may join: %s\n", members_max, check_text(group, "access"));
+	else
+		printf(", none may join\n");
+}
+
 static void check_print(json_t *plan)
 {
 	const char *name;
@@ -180,10 +212,7 @@ static void check_print(json_t *plan)
 		"rule %zu: %s %s\n", i, check_text(item, "action"), check_text(item, "what"));
 	printf("default: %s\n", check_text(plan, "default"));
 	json_object_foreach(json_object_get(plan, "groups"), name, item)
-		printf("group %s: \"%s\" (%lld BPF instructions), %s over %lld, sink %s, run %s\n",
-		       name, check_text(item, "match"), check_number(item, "instructions"),
-		       check_text(item, "steer"), check_number(item, "members"),
-		       check_text(item, "sink"), check_text(item, "run"));
+		check_print_group(name, item);
 }
 
 static int check_plan(const struct config *config, bool as_json)

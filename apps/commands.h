@@ -15,6 +15,7 @@
 int command_run(int argc, char **argv);
 int command_check(int argc, char **argv);
 int command_status(int argc, char **argv);
+int command_join(int argc, char **argv);
 
 /* What a subcommand got that takes at most one word and knows --json and --help. */
 struct command_words {
@@ -25,6 +26,17 @@ struct command_words {
 
 /* Read such arguments. COMMAND_DONE, or COMMAND_USAGE once the help was printed to stderr. */
 int command_words(int argc, char **argv, const char *help, struct command_words *words);
+
+/* Read what --for is given: seconds, or false once it was told on standard error that it is no such
+ * number. */
+bool command_seconds(const char *command, const char *text, double *seconds);
+
+/* Block the signals that end a command, in this thread and those it makes, and ignore SIGPIPE.
+ * Returns a descriptor that is readable once one of them has come, or -1 with errno. */
+int command_signals(void);
+
+/* A descriptor that is readable after, and then every, so many seconds; never, for 0. -1: errno. */
+int command_timer(double first, double every);
 
 struct config;
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "apps/commands.h"
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -10,6 +11,8 @@ static const struct {
 } main_commands[] = {
 	{"run", command_run, "steer packets, in the foreground; or a capture file with --read"},
 	{"check", command_check, "parse and compile a config, and print the plan"},
+	{"join", command_join,
+	 "take the packets of a running instance's group: count, or write pcapng"},
 	{"status", command_status, "show the counters of a running instance"},
 };
 
@@ -37,8 +40,18 @@ static int main_finish(int status)
 	return status == COMMAND_DONE ? COMMAND_FAILED : status;
 }
 
+/* Where a standard stream is closed, take its number: a socket or file that got it would be written
+ * to. Using it stays an error, as these are open the wrong way. */
+static void main_guard_streams(void)
+{
+	for (int fd = 0; fd <= 2; fd++)
+		if (fcntl(fd, F_GETFD) < 0)
+			(void)!open("/dev/null", fd == 0 ? O_WRONLY : O_RDONLY);
+}
+
 int main(int argc, char **argv)
 {
+	main_guard_streams();
 	if (argc < 2) {
 		main_usage(stderr);
 		return COMMAND_USAGE;

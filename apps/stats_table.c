@@ -131,6 +131,79 @@ static void table_workers(FILE *out, const json_t *now, const json_t *before, do
 	fputc('\n', out);
 }
 
+/* What is worth a word beside the columns, where it is not 0. */
+static void table_remarks(FILE *out, const json_t *member)
+{
+	static const char *const keys[] = {"queued", "discarded", "lost_detached", "spilled",
+					   "unwritten"};
+	static const char *const words[] = {"not read yet", "discarded when it went",
+					    "lost since it was detached", "spilled to others",
+					    "not written"};
+
+	if (table_get(member, "weight") > 1)
+		fprintf(out, "  weight %lld", table_get(member, "weight"));
+	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
+		if (table_get(member, keys[i]) > 0)
+			fprintf(out, "  %lld %s", table_get(member, keys[i]), words[i]);
+	fputc('\n', out);
+}
+
+/* A member that is there, or one that left: then `kind` is why it did. */
+static void table_member(FILE *out, const json_t *member, const char *left)
+{
+	char name[64];
+	const char *process = table_text(member, "process");
+
+	if (process[0])
+		snprintf(name, sizeof(name), "%lld %s, pid %lld, user %lld%s%s",
+			 table_get(member, "id"), process, table_get(member, "pid"),
+			 table_get(member, "uid"), left[0] ? ", " : "", left);
+	else
+		snprintf(name, sizeof(name), "%lld %s%s", table_get(member, "id"),
+			 table_text(member, "kind"),
+			 json_is_true(json_object_get(member, "stand_in")) ? ", stand-in" : "");
+	fprintf(out, "    %-42s %12lld %10lld %10lld", name, table_get(member, "packets"),
+		table_get(member, "lost_ring"), table_get(member, "lost_quota"));
+	table_remarks(out, member);
+}
+
+/* The members of a group, and those that left. */
+static void table_members(FILE *out, const json_t *group)
+{
+	const json_t *list = json_object_get(group, "members"), *member;
+	const json_t *left = json_object_get(group, "left");
+	const json_t *last = json_object_get(left, "last");
+	size_t i;
+
+	json_array_foreach((json_t *)(uintptr_t)list, i, member)
+	{
+		const char *kind = table_text(member, "kind");
+
+		table_member(out, member, strcmp(kind, "joining") == 0 ? kind : "");
+	}
+	/* those that left in order are one line; how the others ended is worth one each */
+	json_array_foreach((json_t *)(uintptr_t)last, i, member)
+	{
+		if (strcmp(table_text(member, "kind"), "left") != 0)
+			table_member(out, member, table_text(member, "kind"));
+	}
+	if (table_get(left, "members") > 0)
+		fprintf(out, "    %lld that %-34s %12lld %10lld %10lld\n",
+			table_get(left, "members"), "joined and are gone, in all",
+			table_get(left, "packets"), table_get(left, "lost_ring"),
+			table_get(left, "lost_quota"));
+	if (table_get(group, "no_member") > 0)
+		fprintf(out, "    %-42s %12s %10s %10s  %lld\n", "nobody there", "", "", "",
+			table_get(group, "no_member"));
+}
+
+/* A counter over the members that are there and those that left. */
+static long long table_all(const json_t *group, const char *key)
+{
+	return table_sum(json_object_get(group, "members"), key) +
+	       table_get(json_object_get(group, "left"), key);
+}
+
 static void table_groups(FILE *out, const json_t *now, const json_t *before, double seconds,
 			 int members)
 {
@@ -142,21 +215,15 @@ static void table_groups(FILE *out, const json_t *now, const json_t *before, dou
 		"packets", "delivered", "lost ring", "lost quota");
 	json_object_foreach((json_t *)(uintptr_t)groups, name, group)
 	{
-		const json_t *list = json_object_get(group, "members");
-
 		fprintf(out, "  %-11s %-11s %7zu %12lld %12lld %10lld %10lld", name,
-			table_text(group, "steer"), json_array_size(list),
-			table_get(group, "packets"), table_sum(list, "packets"),
-			table_sum(list, "lost_ring"), table_sum(list, "lost_quota"));
+			table_text(group, "steer"),
+			json_array_size(json_object_get(group, "members")),
+			table_get(group, "packets"), table_all(group, "packets"),
+			table_all(group, "lost_ring"), table_all(group, "lost_quota"));
 		table_rate(out, table_get(group, "packets"), json_object_get(groups_before, name),
 			   "packets", seconds);
-		for (size_t i = 0; members && i < json_array_size(list); i++) {
-			const json_t *member = json_array_get(list, i);
-
-			fprintf(out, "    %-29zu %12s %12lld %10lld %10lld\n", i, "",
-				table_get(member, "packets"), table_get(member, "lost_ring"),
-				table_get(member, "lost_quota"));
-		}
+		if (members)
+			table_members(out, group);
 	}
 }
 

@@ -30,6 +30,7 @@ static const char *const fanout_way_names[FANOUT_WAYS] = {"in_worker", "ring"};
 
 struct fanout_bench {
 	struct policy policy;
+	struct roster rosters[FANOUT_GROUPS];
 	struct frame_table frames;
 	struct fanout fanout;
 	uint8_t *umem;
@@ -89,8 +90,8 @@ static void fanout_set_up(struct fanout_bench *bench, enum fanout_way way)
 		   fanout_memory(FANOUT_FRAMES, sizeof(uint16_t)), FANOUT_FRAMES);
 	policy_init(&bench->policy, 0);
 	for (size_t g = 0; g < FANOUT_GROUPS; g++)
-		if (policy_add(&bench->policy, "bench", fanout_matches[g], METHOD_FLOW,
-			       FANOUT_MEMBERS, &error)) {
+		if (policy_add(&bench->policy, "bench", fanout_matches[g], METHOD_FLOW, POLICY_DROP,
+			       &error)) {
 			fprintf(stderr, "bench_fanout: %s\n", error.text);
 			exit(1);
 		}
@@ -98,18 +99,26 @@ static void fanout_set_up(struct fanout_bench *bench, enum fanout_way way)
 	bench->fanout.frames = &bench->frames;
 	bench->fanout.umem = bench->umem;
 	bench->fanout.outlets = fanout_memory(FANOUT_RINGS, sizeof(struct outlet));
+	bench->fanout.outlet_max = FANOUT_RINGS;
 	bench->fanout.touched = fanout_memory(FANOUT_RINGS, sizeof(uint16_t));
-	for (size_t m = 0; m < FANOUT_RINGS; m++) {
-		struct outlet *outlet = &bench->fanout.outlets[m];
+	bench->fanout.rings = fanout_memory(FANOUT_RINGS, sizeof(uint16_t));
+	for (uint16_t m = 0; m < FANOUT_RINGS; m++) {
+		struct roster *roster = &bench->rosters[m / FANOUT_MEMBERS];
+		struct outlet outlet = {
+			.group = m / FANOUT_MEMBERS,
+			.context = &bench->consumed,
+			.consume = way == FANOUT_INLINE ? fanout_count : NULL,
+		};
 
-		outlet->context = &bench->consumed;
-		outlet->consume = way == FANOUT_INLINE ? fanout_count : NULL;
 		if (way == FANOUT_RING)
-			ring_init(&outlet->ring,
-				  fanout_memory(1, xfq_ring_prod_bytes(FANOUT_SLOTS)),
+			ring_init(&outlet.ring, fanout_memory(1, xfq_ring_prod_bytes(FANOUT_SLOTS)),
 				  &bench->cons[m], fanout_memory(FANOUT_SLOTS, sizeof(uint32_t)),
 				  FANOUT_SLOTS, FANOUT_SLOTS, 0, 0);
+		fanout_attach(&bench->fanout, m, &outlet);
+		roster_join(roster, roster, m, 1);
 	}
+	for (uint32_t g = 0; g < FANOUT_GROUPS; g++)
+		fanout_set_roster(&bench->fanout, g, &bench->rosters[g]);
 	fanout_fill(bench);
 }
 

@@ -29,7 +29,22 @@ struct generate_head {
 	__u64 data[GENERATE_HEAD_WORDS];
 };
 
+#define GENERATE_MARK_MAGIC 0x4d58 /* "XM" in little-endian memory */
+
+/*
+ * The last bytes of each packet, where packets are numbered: whoever receives them can tell whether
+ * every packet of a flow came, once, and in order. In the byte order of the machine, not aligned.
+ * Checksums of TCP, UDP and ICMP stay those of the packet before it was numbered, and are wrong.
+ */
+struct generate_mark {
+	__u16 magic;    /* GENERATE_MARK_MAGIC */
+	__u16 queue;    /* that it was injected into */
+	__u32 flow;     /* which of the packets that are injected in turn, from 0 */
+	__u64 sequence; /* of the flow's packets in this queue, from 0, in the order of injection */
+};
+
 _Static_assert(sizeof(struct generate_packet) == 8 + GENERATE_PACKET_BYTES_MAX, "no holes");
 _Static_assert(sizeof(struct generate_head) == 8 + GENERATE_HEAD_BYTES, "no holes");
+_Static_assert(sizeof(struct generate_mark) == 16, "no holes");
 
 #endif

@@ -4,10 +4,13 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/bpf.h>
 #include <linux/if_link.h>
+#include <linux/if_tun.h>
 #include <net/if.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -43,13 +46,18 @@ static bool inject_heads_only(const struct inject *inject)
 	return true;
 }
 
-/* Put the packets into the map that the generator was loaded for. */
+/* Put the program and the packets into the maps that the generator was loaded for. */
 static int inject_fill(struct inject *inject)
 {
 	struct bpf_map *packets = inject->generate->maps.packets;
 	struct bpf_map *heads = inject->generate->maps.heads;
+	uint32_t slot = 0;
 	int err = 0;
 
+	if (inject->program_fd >= 0)
+		err = bpf_map__update_elem(inject->generate->maps.target, &slot, sizeof(slot),
+					   &inject->program_fd, sizeof(inject->program_fd),
+					   BPF_ANY);
 	for (uint32_t i = 0; i < inject->packet_cnt && !err; i++) {
 		const struct generate_packet *packet = &inject->packets[i];
 		struct generate_head head = {.len = packet->len};
@@ -68,10 +76,10 @@ static int inject_fill(struct inject *inject)
  * Load the generator with these program flags and attach type and put the attached program behind
  * it. Returns 0, or -errno with nothing left behind.
  */
-static int inject_load(struct inject *inject, uint32_t flags, enum bpf_attach_type type)
+static int inject_load(struct inject *inject, const struct inject_options *options, uint32_t flags,
+		       enum bpf_attach_type type)
 {
 	struct generate_bpf *generate = generate_bpf__open();
-	uint32_t slot = 0;
 	int err;
 
 	if (!generate)
@@ -79,6 +87,9 @@ static int inject_load(struct inject *inject, uint32_t flags, enum bpf_attach_ty
 	inject->generate = generate;
 	generate->rodata->packet_cnt = inject->packet_cnt;
 	generate->rodata->frame_len = inject->base->len;
+	generate->rodata->numbered = options->numbered;
+	generate->rodata->queue = inject->queue;
+	generate->rodata->send_ifindex = options->send ? inject->ifindex : 0;
 	bpf_program__set_flags(generate->progs.generate, flags);
 	bpf_program__set_expected_attach_type(generate->progs.generate, type);
 	generate->rodata->heads_only = inject_heads_only(inject);
@@ -87,10 +98,6 @@ static int inject_load(struct inject *inject, uint32_t flags, enum bpf_attach_ty
 				       inject->packet_cnt);
 	if (!err)
 		err = generate_bpf__load(generate);
-	if (!err)
-		err = bpf_map__update_elem(generate->maps.target, &slot, sizeof(slot),
-					   &inject->program_fd, sizeof(inject->program_fd),
-					   BPF_ANY);
 	if (!err)
 		err = inject_fill(inject);
 	if (err) {
@@ -104,7 +111,7 @@ static int inject_load(struct inject *inject, uint32_t flags, enum bpf_attach_ty
  * The kernel lets a program continue only as one that was loaded alike, and does not say how that
  * was: try what there is, the usual way first.
  */
-static int inject_load_alike(struct inject *inject)
+static int inject_load_alike(struct inject *inject, const struct inject_options *options)
 {
 	static const struct {
 		uint32_t flags;
@@ -118,19 +125,76 @@ static int inject_load_alike(struct inject *inject)
 	int err = -EINVAL;
 
 	for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]) && err == -EINVAL; i++)
-		err = inject_load(inject, ways[i].flags, ways[i].type);
+		err = inject_load(inject, options, ways[i].flags, ways[i].type);
 	return err;
 }
 
-int inject_create(struct inject *inject, const char *ifname, uint32_t queue,
-		  const struct generate_packet *packets, uint32_t packet_cnt,
-		  struct xfq_error *error)
+/* Attach the generator to a device where it never runs, so that the kernel keeps it ready. */
+static int inject_anchor(struct inject *inject)
 {
-	uint32_t id;
-	int err;
+	struct ifreq request = {.ifr_name = "xfqgen%d", .ifr_flags = IFF_TAP | IFF_NO_PI};
+
+	inject->anchor_fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC);
+	if (inject->anchor_fd < 0 || ioctl(inject->anchor_fd, TUNSETIFF, &request))
+		return -errno;
+	return bpf_xdp_attach((int)if_nametoindex(request.ifr_name),
+			      bpf_program__fd(inject->generate->progs.generate), 0, NULL);
+}
+
+/* Put the generator in front of the attached program, or find that the kernel wants none there. */
+static int inject_prepare(struct inject *inject, const char *ifname,
+			  const struct inject_options *options, struct xfq_error *error)
+{
+	int err = inject_load_alike(inject, options);
+
+	inject->direct = err == -EINVAL || err == -EBUSY;
+	if (inject->direct && options->numbered)
+		return xfq_error_set(error, -EOPNOTSUPP,
+				     "%s: its packets cannot be numbered: the kernel lets no "
+				     "generator run before its XDP program",
+				     ifname);
+	if (inject->direct)
+		return 0;
+	if (err)
+		return xfq_error_set(error, err, "%s: cannot load the generator: %s", ifname,
+				     strerror(-err));
+	err = options->anchored ? inject_anchor(inject) : 0;
+	if (err)
+		xfq_error_set(error, err, "keeping the generator ready on a tap device: %s",
+			      strerror(-err));
+	return err;
+}
+
+/* Open the program that is attached to the interface. */
+static int inject_open_program(struct inject *inject, const char *ifname, struct xfq_error *error)
+{
+	uint32_t id = inject_query(inject->ifindex);
+
+	if (inject->queue)
+		return xfq_error_set(error, -EOPNOTSUPP,
+				     "%s: the kernel injects into queue 0, and not %u; packets for "
+				     "other queues can be sent",
+				     ifname, inject->queue);
+	if (!id)
+		return xfq_error_set(error, -ENOENT,
+				     "%s: no XDP program attached: start the receiver first",
+				     ifname);
+	inject->program_fd = bpf_prog_get_fd_by_id(id);
+	if (inject->program_fd < 0)
+		return xfq_error_set(error, -errno, "%s: cannot open its XDP program %u: %s",
+				     ifname, id, strerror(errno));
+	return 0;
+}
+
+int inject_create(struct inject *inject, const char *ifname, uint32_t queue,
+		  const struct inject_options *options, struct xfq_error *error)
+{
+	const struct generate_packet *packets = options->packets;
+	uint32_t packet_cnt = options->packet_cnt;
+	int err = 0;
 
 	memset(inject, 0, sizeof(*inject));
-	inject->program_fd = -1;
+	inject->program_fd = inject->anchor_fd = -1;
 	inject->packets = packets;
 	inject->packet_cnt = packet_cnt;
 	inject->queue = queue;
@@ -146,26 +210,13 @@ int inject_create(struct inject *inject, const char *ifname, uint32_t queue,
 	if (!inject->ifindex)
 		return xfq_error_set(error, -ENODEV, "%s: no such interface in this namespace",
 				     ifname);
-	id = inject_query(inject->ifindex);
-	if (!id)
-		return xfq_error_set(error, -ENOENT,
-				     "%s: no XDP program attached: start the receiver first",
-				     ifname);
-	inject->program_fd = bpf_prog_get_fd_by_id(id);
-	if (inject->program_fd < 0)
-		return xfq_error_set(error, -errno, "%s: cannot open its XDP program %u: %s",
-				     ifname, id, strerror(errno));
-	err = inject_load_alike(inject);
-	if (err == -EINVAL || err == -EBUSY) {
-		inject->direct = true;
-		err = 0;
-	}
-	if (err) {
+	if (!options->send)
+		err = inject_open_program(inject, ifname, error);
+	if (!err)
+		err = inject_prepare(inject, ifname, options, error);
+	if (err)
 		inject_destroy(inject);
-		return xfq_error_set(error, err, "%s: cannot load the generator: %s", ifname,
-				     strerror(-err));
-	}
-	return 0;
+	return err;
 }
 
 /* Run `program_fd` on `cnt` frames that start as `packet`. Returns 0, -EINTR or another -errno. */
@@ -175,7 +226,6 @@ static int inject_call(const struct inject *inject, int program_fd,
 	struct xdp_md ctx = {
 		.data_end = packet->len,
 		.ingress_ifindex = inject->ifindex,
-		.rx_queue_index = inject->queue,
 	};
 	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = packet->data, .data_size_in = packet->len,
 		    .ctx_in = &ctx, .ctx_size_in = sizeof(ctx), .repeat = (int)cnt,
@@ -247,10 +297,10 @@ int inject_run(struct inject *inject, uint64_t packets, struct inject_result *re
 		return xfq_error_set(error, -ENODEV, "the interface to inject into is gone");
 	if (err == -EINVAL)
 		return xfq_error_set(error, err,
-				     "%s: the kernel refuses to inject into queue %u: is there one "
-				     "with XDP, and is this Linux 5.18 or later?",
-				     name, inject->queue);
-	return xfq_error_set(error, err, "%s: cannot inject into queue %u: %s", name, inject->queue,
+				     "%s: the kernel refuses to inject: is this Linux 5.18 or "
+				     "later?",
+				     name);
+	return xfq_error_set(error, err, "%s: cannot inject: %s", name,
 			     err == -EPIPE ? "no packet reached its program" : strerror(-err));
 }
 
@@ -260,5 +310,7 @@ void inject_destroy(struct inject *inject)
 		generate_bpf__destroy(inject->generate);
 	if (inject->program_fd > 0)
 		close(inject->program_fd);
+	if (inject->anchor_fd > 0)
+		close(inject->anchor_fd);
 	memset(inject, 0, sizeof(*inject));
 }

@@ -176,18 +176,26 @@ static const struct packets_kind *packets_pick_kind(uint32_t percent)
 	return kind;
 }
 
-static uint32_t packets_pick_len(uint32_t percent, const struct packets_kind *kind)
+/* Bytes in front of the payload. */
+static uint32_t packets_headers_len(const struct packets_kind *kind)
 {
-	uint32_t i = 0;
-
-	for (; percent >= packets_sizes[i].percent; i++)
-		percent -= packets_sizes[i].percent;
-	if (kind->ipv6 && kind->proto == IPPROTO_TCP && packets_sizes[i].len < 78)
-		return 78; /* 14 + 40 + 20, and a few bytes of payload */
-	return packets_sizes[i].len;
+	return 14 + (kind->ipv6 ? 40 : 20) + (kind->proto == IPPROTO_TCP ? 20 : 8);
 }
 
-void packets_fill_mixed(struct generate_packet *packets, uint32_t cnt)
+/* The length of a packet that is to have so many bytes of payload at least. */
+static uint32_t packets_pick_len(uint32_t percent, const struct packets_kind *kind,
+				 uint32_t payload_len)
+{
+	uint32_t least = packets_headers_len(kind) + payload_len, i = 0;
+
+	if (kind->ipv6 && kind->proto == IPPROTO_TCP && least < 78)
+		least = 78; /* a few bytes of payload in any case */
+	for (; percent >= packets_sizes[i].percent; i++)
+		percent -= packets_sizes[i].percent;
+	return packets_sizes[i].len < least ? least : packets_sizes[i].len;
+}
+
+static void packets_fill(struct generate_packet *packets, uint32_t cnt, uint32_t payload_len)
 {
 	uint64_t random = PACKETS_SEED;
 
@@ -201,10 +209,20 @@ void packets_fill_mixed(struct generate_packet *packets, uint32_t cnt)
 			.from_server = (bits >> 4) & 1,
 			.port = (uint16_t)(32768 + ((bits >> 5) & 0x3fff)),
 			.len = packets_pick_len((uint32_t)(packets_random(&random) >> 32) % 100,
-						kind),
+						kind, payload_len),
 		};
 		packets_write(&flow, &packets[id]);
 	}
+}
+
+void packets_fill_mixed(struct generate_packet *packets, uint32_t cnt)
+{
+	packets_fill(packets, cnt, 0);
+}
+
+void packets_fill_numbered(struct generate_packet *packets, uint32_t cnt)
+{
+	packets_fill(packets, cnt, sizeof(struct generate_mark));
 }
 
 void packets_fill_fixed(struct generate_packet *packet)

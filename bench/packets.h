@@ -18,7 +18,11 @@
  */
 void packets_fill_mixed(struct generate_packet *packets, uint32_t cnt);
 
-/* Fill one packet: IPv4, UDP port 53, 64 bytes. */
+/* The same, but none is so short that the struct generate_mark at its end would lie in a header:
+ * with IPv4 TCP the shortest have 70 bytes, with IPv6 TCP 90 and with ICMPv6 78. */
+void packets_fill_numbered(struct generate_packet *packets, uint32_t cnt);
+
+/* Fill one packet: IPv4, UDP port 53, 64 bytes, with room for a struct generate_mark. */
 void packets_fill_fixed(struct generate_packet *packet);
 
 #endif

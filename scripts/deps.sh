@@ -5,9 +5,9 @@
 # to build: README.md lists what each is for
 deps_build=(gcc clang llvm cmake ninja-build pkg-config bpftool linux-libc-dev libc6-dev
 	libbpf-dev libxdp-dev libelf-dev zlib1g-dev libhwloc-dev libpcap-dev libyaml-dev
-	libjansson-dev libcmocka-dev)
+	libjansson-dev libcap-dev libcmocka-dev)
 # to test, besides
-deps_test=(clang-format libclang-rt-14-dev git util-linux jq)
+deps_test=(clang-format libclang-rt-14-dev git util-linux jq spin)
 # what the demonstration and the network tests run: real servers and clients
 deps_net=(iproute2 ethtool tcpdump iputils-ping iperf3 dnsmasq-base bind9-dnsutils curl busybox jq
 	procps util-linux)

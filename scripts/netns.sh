@@ -26,8 +26,10 @@ netns_begin() {
 	trap 'exit 130' INT
 	trap 'exit 143' TERM
 	netns_dir=$(mktemp -d "${TMPDIR:-/tmp}/xfq-$1.XXXXXX")
+	# others may pass through to the control sockets, and see nothing else
+	chmod 711 "$netns_dir"
 	export XFQ_RUN_DIR=$netns_dir/run
-	mkdir "$XFQ_RUN_DIR"
+	mkdir -m 755 "$XFQ_RUN_DIR"
 }
 
 # netns_end: take everything down; keeps the exit status; a second call finds nothing to do

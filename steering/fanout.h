@@ -1,14 +1,19 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Fan-out: a burst of packets to the members that are to have them, stage by stage.
+ * Fan-out: a burst of packets to the members that are to have them; group by group, and in a group
+ * stage by stage.
  *
- *	classify and steer   group by group: which packets match, and which member of the group has
- *	                     each; its place in the burst is noted at the member's outlet
- *	publish              outlet by outlet: into the member's ring, or straight into its consumer
- *	settle               frames that no ring holds are free again
+ *	classify   which packets match
+ *	steer      which member has each; its place in the burst is noted for that member
+ *	deliver    member by member: into its ring, or straight into its consumer
+ *	overflow   what a member had no room for: to others, or lost
+ *
+ * and after all groups
+ *
+ *	settle     frames that no ring holds are free again
  *
  * A packet may go to any number of outlets and is never copied. What an outlet cannot take is lost
- * for that member alone, and counted there.
+ * for that member alone, and counted there; in a group that spills, another member gets it first.
  *
  * Thread: the worker's only, except the counters, which anyone may read (counter_read).
  */
@@ -20,44 +25,75 @@
 #include "steering/packet.h"
 #include "steering/policy.h"
 #include "steering/ring.h"
+#include "steering/roster.h"
+
+#define FANOUT_NONE UINT32_MAX /* no outlet */
+
+/* Why a member was detached by its worker. */
+enum outlet_fault {
+	OUTLET_SOUND = 0,
+	OUTLET_CONS_AHEAD, /* it released what it was never given */
+	OUTLET_CONS_BACK   /* it took back what it had released */
+};
 
 /* One member as one worker sees it. */
 struct outlet {
-	/* staged for this burst */
-	uint32_t cnt;
-	uint8_t index[PACKET_BURST];
-
+	uint16_t group;           /* set by the wiring */
 	packet_consumer *consume; /* in the worker; NULL: through the ring */
 	void *context;            /* of consume */
 	struct ring ring;
 
-	/* counters; offered = packets + every kind of loss */
+	/* counters; what was offered to all members of a group = packets + lost_*, over all;
+	 * packets = consumed + discarded + slots in use */
 	uint64_t packets;       /* consumed in the worker, or published into the ring */
 	uint64_t bytes;         /* of those, on the wire */
+	uint64_t consumed;      /* handled in the worker, or released by the member */
+	uint64_t discarded;     /* in its ring when it was detached */
 	uint64_t lost_ring;     /* every slot of its ring was in use */
 	uint64_t lost_quota;    /* its share of the frames was in use */
-	uint64_t lost_detached; /* it had been detached */
+	uint64_t lost_detached; /* it had been detached, but was still on the roster */
+	uint64_t spilled;       /* had no room here and went to another member: counted there */
+
+	/* set once, when it is found faulty: what it claimed, and what was true */
+	enum outlet_fault fault;
+	uint32_t fault_cons, fault_reclaimed, fault_prod;
 };
 
 struct fanout_group {
-	uint64_t packets; /* that the group's match wanted */
+	const struct roster *roster; /* who the members are now */
+	uint32_t turn;               /* of round-robin */
+	uint64_t packets;            /* that the group's match wanted */
 	uint64_t bytes;
-	uint32_t turn; /* of round-robin */
+	uint64_t offered;   /* to members: each packet once, in broadcast once for each member */
+	uint64_t no_member; /* packets that came while the group had no member */
 };
 
+/*
+ * Outlets are places of members: the wiring chooses a free one, prepares its outlet, and attaches
+ * it; the roster of a group then names it. Between attach and detach it is the worker's.
+ */
 struct fanout {
 	const struct policy *policy;
 	struct frame_table *frames;
 	uint8_t *umem;          /* what descriptor addresses count from */
-	struct outlet *outlets; /* policy->member_cnt, in the order of groups and members */
-	uint16_t *touched;      /* outlets with packets of this burst; room for all */
+	struct outlet *outlets; /* outlet_max */
+	uint32_t outlet_max;
+	uint16_t *touched; /* outlets that got packets of this burst; room for all */
 	uint32_t touched_cnt;
+	uint16_t *rings; /* outlets with an attached ring; room for all */
+	uint32_t ring_cnt;
 	uint32_t busy;         /* rings with slots in use */
-	uint32_t reclaim_next; /* where the next round of reclaiming starts */
+	uint32_t reclaim_next; /* of `rings`: where the next round of reclaiming starts */
 	struct fanout_group groups[POLICY_GROUPS_MAX];
 	uint64_t unclaimed; /* packets that no group wanted */
 	uint64_t faulty;    /* members detached because their cons was out of range */
 };
+
+/* Attach a member at the free outlet `slot`: `outlet` is copied, its counters start at 0. */
+void fanout_attach(struct fanout *fanout, uint32_t slot, const struct outlet *outlet);
+
+/* From now on the members of `group` are those of `roster`, which stays the caller's. */
+void fanout_set_roster(struct fanout *fanout, uint32_t group, const struct roster *roster);
 
 /*
  * Hand a burst out. `pkts` are `cnt` packets (at most PACKET_BURST), with checked metadata, whose
@@ -68,12 +104,16 @@ void fanout_burst(struct fanout *fanout, const struct packet *pkts, uint32_t cnt
 
 /*
  * Take back what members have released, from at most `rings` rings that have something out (0: from
- * all). A member whose cons is out of range is detached and counted.
+ * all). A member whose cons is out of range is detached and counted; its outlet says why.
  */
 void fanout_reclaim(struct fanout *fanout, uint32_t rings);
 
-/* A member is gone: all its slots come back, and it is given nothing more. Not within a burst. */
-void fanout_detach(struct fanout *fanout, uint32_t member);
+/* A member is gone: all its slots come back, and it is given nothing more. Not within a burst; its
+ * counters stay, to be read. Nothing to do where the outlet has no ring, or was faulty. */
+void fanout_detach(struct fanout *fanout, uint32_t slot);
+
+/* Tell every member that nothing more comes. */
+void fanout_close(struct fanout *fanout);
 
 /* How many packets surely fit, whoever gets them: the least room of any attached ring, at most
  * PACKET_BURST. For a source that can wait. */

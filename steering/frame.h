@@ -80,24 +80,35 @@ static inline void frame_hold(struct frame_table *table, uint32_t frame)
 	table->refs[frame]++;
 }
 
+/* The worker is done with `cnt` frames, which rings hold. */
+static inline void frame_settle_held(struct frame_table *table, uint32_t cnt)
+{
+	table->worker_cnt -= cnt;
+	table->held_cnt += cnt;
+}
+
 /* The worker is done with a frame: held while rings hold it, else free. */
 static inline void frame_settle(struct frame_table *table, uint32_t frame)
 {
-	if (table->refs[frame]) {
-		table->worker_cnt--;
-		table->held_cnt++;
-	} else {
+	if (table->refs[frame])
+		frame_settle_held(table, 1);
+	else
 		frame_give(table, frame);
-	}
 }
 
-/* One ring holds a settled frame no longer; the last one frees it. */
-static inline void frame_drop(struct frame_table *table, uint32_t frame)
+/* One ring holds these settled frames no longer; the last one frees them. */
+static inline void frame_drop(struct frame_table *table, const uint32_t *frames, uint32_t cnt)
 {
-	if (--table->refs[frame] == 0) {
-		table->held_cnt--;
-		table->free[table->free_cnt++] = frame;
-	}
+	uint16_t *refs = table->refs;
+	uint32_t *first = table->free + table->free_cnt, *free = first;
+	uint32_t freed;
+
+	for (uint32_t k = 0; k < cnt; k++)
+		if (--refs[frames[k]] == 0)
+			*free++ = frames[k];
+	freed = (uint32_t)(free - first);
+	table->free_cnt += freed;
+	table->held_cnt -= freed;
 }
 
 /* Whether the census adds up. */

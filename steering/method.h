@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Steering methods: which member of a group gets a packet.
+ * Steering methods: how a packet finds its member in a group.
  *
  * The hashing ones map a hash to a bucket and the bucket to a member, as RSS does; both directions
- * of a flow have the same hash and so the same member. Buckets are shared out evenly, one member's
- * count at most one above another's.
+ * of a flow have the same hash and so the same member. roster.h says who has which bucket.
  *
  *	flow         addresses, ports and protocol; fragments by addresses; not IP: by MAC pair and
  *	             ethertype
@@ -20,27 +19,6 @@
 #include <string.h>
 
 enum method { METHOD_FLOW = 0, METHOD_IP_PAIR, METHOD_ROUND_ROBIN, METHOD_BROADCAST, METHOD_CNT };
-
-#define METHOD_BUCKETS     1024 /* per group: 16 for each of 64 members */
-#define METHOD_MEMBERS_MAX 64
-
-/* Which member has each bucket. */
-struct method_buckets {
-	uint8_t member[METHOD_BUCKETS];
-};
-
-/* Share the buckets out among `members`, 1 to METHOD_MEMBERS_MAX. */
-static inline void method_share(struct method_buckets *buckets, uint32_t members)
-{
-	for (uint32_t i = 0; i < METHOD_BUCKETS; i++)
-		buckets->member[i] = (uint8_t)(i % members);
-}
-
-/* The member of a hash. */
-static inline uint32_t method_member(const struct method_buckets *buckets, uint32_t hash)
-{
-	return buckets->member[hash & (METHOD_BUCKETS - 1)];
-}
 
 /* Symmetric hash over the two addresses of a packet whose metadata was checked. */
 static inline uint32_t method_hash_ip_pair(const struct packet *pkt, uint64_t seed)

@@ -10,7 +10,7 @@ void policy_init(struct policy *policy, uint64_t hash_seed)
 }
 
 int policy_add(struct policy *policy, const char *name, const char *match, enum method method,
-	       uint32_t members, struct xfq_error *error)
+	       enum policy_overflow overflow, struct xfq_error *error)
 {
 	struct policy_group *group = &policy->groups[policy->group_cnt];
 	int code;
@@ -18,18 +18,12 @@ int policy_add(struct policy *policy, const char *name, const char *match, enum 
 	if (policy->group_cnt == POLICY_GROUPS_MAX)
 		return xfq_error_set(error, -E2BIG, "group %s: at most %d groups", name,
 				     POLICY_GROUPS_MAX);
-	if (members == 0 || members > METHOD_MEMBERS_MAX)
-		return xfq_error_set(error, -E2BIG, "group %s: 1 to %d members, not %u", name,
-				     METHOD_MEMBERS_MAX, members);
 	code = expression_compile(&group->match, match, error);
 	if (code)
 		return code;
 	group->name = name;
 	group->method = method;
-	group->members = members;
-	group->first_member = policy->member_cnt;
-	method_share(&group->buckets, members);
-	policy->member_cnt += members;
+	group->overflow = overflow;
 	policy->group_cnt++;
 	return 0;
 }

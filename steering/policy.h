@@ -1,31 +1,35 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The policy: all groups, what each wants and how it shares it among its members. Immutable once
- * built, and read by every worker.
+ * built, and read by every worker. Who the members are is another matter, and changes: roster.h.
  */
 #ifndef STEERING_POLICY_H
 #define STEERING_POLICY_H
 
 #include "steering/expression.h"
 #include "steering/method.h"
+#include <stdbool.h>
 #include <stdint.h>
 #include <xfq/error.h>
 
 #define POLICY_GROUPS_MAX 64
 
+/* What becomes of a packet whose member has no room for it. */
+enum policy_overflow {
+	POLICY_DROP = 0, /* it is lost for that member: flows stay where they are */
+	POLICY_SPILL     /* another member of the group gets it; lost where none has room */
+};
+
 struct policy_group {
 	const char *name; /* the caller's */
 	struct expression match;
 	enum method method;
-	uint32_t members;      /* 1 to METHOD_MEMBERS_MAX */
-	uint32_t first_member; /* of this group among all members of the policy */
-	struct method_buckets buckets;
+	enum policy_overflow overflow;
 };
 
 struct policy {
 	uint64_t hash_seed;
 	uint32_t group_cnt;
-	uint32_t member_cnt; /* of all groups */
 	struct policy_group groups[POLICY_GROUPS_MAX];
 };
 
@@ -34,10 +38,10 @@ void policy_init(struct policy *policy, uint64_t hash_seed);
 
 /*
  * Add a group; `match` is a tcpdump expression or NULL, `name` outlives the policy. 0, -EINVAL with
- * libpcap's message, or -E2BIG beyond POLICY_GROUPS_MAX groups or METHOD_MEMBERS_MAX members.
+ * libpcap's message, or -E2BIG beyond POLICY_GROUPS_MAX groups.
  */
 int policy_add(struct policy *policy, const char *name, const char *match, enum method method,
-	       uint32_t members, struct xfq_error *error);
+	       enum policy_overflow overflow, struct xfq_error *error);
 
 /* Free what it owns; safe on zeroed memory. No worker may use it any more. */
 void policy_destroy(struct policy *policy);

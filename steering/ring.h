@@ -75,14 +75,29 @@ static inline uint32_t ring_room(const struct ring *ring)
 	return ring->cons_page ? ring->quota - ring_used(ring) : 0;
 }
 
+/* How many slots from an index on lie side by side. */
+static inline uint32_t ring_straight(const struct ring *ring, uint32_t index)
+{
+	return ring->mask + 1 - (index & ring->mask);
+}
+
+/* Write a slot, of those that ring_room() counts. Not yet visible. */
+static inline void ring_write_slot(struct ring *ring, size_t slot, uint32_t frame, uint64_t addr,
+				   uint32_t len)
+{
+	struct xfq_ring_desc *desc = &ring->shared->desc[slot];
+
+	ring->frames[slot] = frame;
+	desc->addr = addr;
+	desc->len = len;
+	desc->flags = 0;
+}
+
 /* Write the i-th slot after what is published; i below ring_room(). Not yet visible. */
 static inline void ring_write(struct ring *ring, uint32_t i, uint32_t frame, uint64_t addr,
 			      uint32_t len)
 {
-	uint32_t slot = (ring->prod + i) & ring->mask;
-
-	ring->frames[slot] = frame;
-	ring->shared->desc[slot] = (struct xfq_ring_desc){.addr = addr, .len = len};
+	ring_write_slot(ring, (ring->prod + i) & ring->mask, frame, addr, len);
 }
 
 /* Make the first `cnt` written slots visible to the member. */
@@ -96,8 +111,16 @@ static inline void ring_publish(struct ring *ring, uint32_t cnt)
 /* Take back every slot up to `cons`, whoever said so. */
 static inline void ring_reclaim_to(struct ring *ring, uint32_t cons, struct frame_table *table)
 {
-	for (; ring->reclaimed != cons; ring->reclaimed++)
-		frame_drop(table, ring->frames[ring->reclaimed & ring->mask]);
+	uint32_t slot = ring->reclaimed & ring->mask, cnt = cons - ring->reclaimed;
+	uint32_t straight = ring_straight(ring, ring->reclaimed);
+
+	if (__builtin_expect(cnt > straight, 0)) {
+		frame_drop(table, ring->frames + slot, straight);
+		slot = 0;
+		cnt -= straight;
+	}
+	frame_drop(table, ring->frames + slot, cnt);
+	ring->reclaimed = cons;
 }
 
 /*
@@ -116,6 +139,13 @@ static inline int ring_reclaim(struct ring *ring, struct frame_table *table)
 		return -EPROTO;
 	ring_reclaim_to(ring, cons, table);
 	return 0;
+}
+
+/* Tell the member that nothing more comes; what it has may still be read. */
+static inline void ring_close(struct ring *ring)
+{
+	/* pairs with the acquire load of closed in xfq_ring_ended() */
+	__atomic_store_n(&ring->shared->closed, 1, __ATOMIC_RELEASE);
 }
 
 /* The member is gone or faulty: all its slots come back, and it is given nothing more. */

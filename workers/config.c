@@ -10,6 +10,19 @@ void config_init(struct config *config)
 	config->filter.policy.malformed = XDP_MALFORMED_BY_RULES;
 }
 
+void config_group_init(struct config_group *group)
+{
+	memset(group, 0, sizeof(*group));
+	group->steer = METHOD_FLOW;
+	group->overflow = POLICY_DROP;
+	group->access.user = CONFIG_USER_SELF;
+	group->access.group = CONFIG_GROUP_NONE;
+	group->access.mode = CONFIG_ACCESS_USER;
+	group->members = 1;
+	group->members_max = CONFIG_JOIN_MAX;
+	group->ring_slots = CONFIG_RING_SLOTS;
+}
+
 void config_destroy(struct config *config)
 {
 	if (!config)

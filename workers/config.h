@@ -10,7 +10,7 @@
 #ifndef WORKERS_CONFIG_H
 #define WORKERS_CONFIG_H
 
-#include "steering/method.h"
+#include "steering/policy.h"
 #include "xdp/netset.h"
 #include "xdp/xdp_abi.h"
 #include <net/if.h>
@@ -21,6 +21,7 @@
 #define CONFIG_GROUPS_MAX  64
 #define CONFIG_MEMBERS_MAX 64 /* of one group */
 #define CONFIG_CPUS_MAX    1024
+#define CONFIG_RING_SLOTS  1024 /* of a ring, unless the config says otherwise */
 
 enum config_mode {
 	CONFIG_MODE_AUTO =
@@ -71,15 +72,34 @@ struct config_filter {
 	uint32_t set_cnt;
 };
 
+/* Who may join a group from another process, as with the permission to read a file: root always,
+ * else the class of the asking user (the user, a member of the group, anyone else) decides. */
+struct config_access {
+	uint32_t user;  /* uid; CONFIG_USER_SELF: the one that the instance runs as */
+	uint32_t group; /* gid; CONFIG_GROUP_NONE: none */
+	uint16_t mode;  /* CONFIG_ACCESS_*; default CONFIG_ACCESS_USER */
+};
+
+#define CONFIG_ACCESS_USER   0400 /* who may join: the user, */
+#define CONFIG_ACCESS_GROUP  0040 /* the members of the group, */
+#define CONFIG_ACCESS_OTHERS 0004 /* everyone else */
+
+#define CONFIG_USER_SELF  UINT32_MAX
+#define CONFIG_GROUP_NONE UINT32_MAX
+#define CONFIG_JOIN_MAX   4 /* members that may join a group, unless the config says otherwise */
+
 struct config_group {
 	char name[CONFIG_NAME_BYTES];
 	char *match; /* tcpdump expression; NULL: every packet */
 	enum method steer;
-	uint32_t members; /* 1 to CONFIG_MEMBERS_MAX */
+	enum policy_overflow overflow;
+	struct config_access access;
+	uint32_t members;     /* built in, 0 to CONFIG_MEMBERS_MAX */
+	uint32_t members_max; /* that may join from outside, 0 to CONFIG_MEMBERS_MAX */
 	enum config_sink sink;
 	enum config_run run;
 	char *dir;           /* of CONFIG_SINK_PCAP; relative to the working directory */
-	uint32_t ring_slots; /* power of two, XFQ_RING_SLOTS_MIN to _MAX; default 1024 */
+	uint32_t ring_slots; /* power of two, XFQ_RING_SLOTS_MIN to _MAX; CONFIG_RING_SLOTS */
 	uint32_t line;       /* in the file it came from; 0: none */
 };
 
@@ -96,6 +116,10 @@ struct config {
 
 /* The values that hold where nothing is said: default steer, no rules, no groups. */
 void config_init(struct config *config);
+
+/* The same of a group: every packet, by flow, to one built-in member that counts, and to members of
+ * the instance's own user that may join. It has no name yet. */
+void config_group_init(struct config_group *group);
 
 /* Free everything the structure owns and zero it. */
 void config_destroy(struct config *config);

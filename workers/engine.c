@@ -55,7 +55,7 @@ static int engine_make_policy(struct engine *engine, struct xfq_error *error)
 	for (uint32_t i = 0; i < config->group_cnt; i++) {
 		const struct config_group *group = &config->groups[i];
 		int code = policy_add(&engine->policy, group->name, group->match, group->steer,
-				      group->members, error);
+				      group->overflow, error);
 
 		if (code)
 			return code;
@@ -193,8 +193,8 @@ int engine_create(struct engine *engine, const struct config *config,
 	engine->config = config;
 	engine->options = *options;
 	engine->watch.fd = engine->watch.control_fd = -1;
-	engine->done_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (engine->done_fd < 0)
+	engine->notice_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (engine->notice_fd < 0)
 		return xfq_error_set(error, -errno, "eventfd: %s", strerror(errno));
 	engine_raise_limits();
 	code = engine_make_policy(engine, error);
@@ -225,6 +225,8 @@ int engine_create(struct engine *engine, const struct config *config,
 	if (code == 0)
 		code = engine_make_workers(engine, frame_size, error);
 	if (code == 0)
+		code = engine_make_table(engine, error);
+	if (code == 0)
 		code = engine_make_members(engine, error);
 	if (code)
 		goto failed;
@@ -237,15 +239,17 @@ failed:
 
 /* The program, then the sockets, as the mode that it got decides how they are bound. The program
  * finds no socket until engine_connect_ports(), and passes packets on to the stack, counted. */
-static int engine_attach(struct engine *engine, struct xfq_error *error)
+int engine_attach(struct engine *engine, struct xfq_error *error)
 {
 	const struct config *config = engine->config;
 	uint32_t ifindex[XDP_INTERFACES_MAX];
+	int code;
 
+	if (engine->options.read_path)
+		return 0;
 	for (uint32_t i = 0; i < config->interface_cnt; i++)
 		ifindex[i] = engine->interfaces[i].ifindex;
-	int code = interface_watch_open(&engine->watch, ifindex, config->interface_cnt, error);
-
+	code = interface_watch_open(&engine->watch, ifindex, config->interface_cnt, error);
 	for (uint32_t i = 0; i < config->interface_cnt && code == 0; i++) {
 		enum config_mode mode = config->interfaces[i].mode;
 
@@ -261,14 +265,11 @@ static int engine_attach(struct engine *engine, struct xfq_error *error)
 
 int engine_start(struct engine *engine, struct xfq_error *error)
 {
-	int code = 0;
+	int code;
 
 	engine->started_ns = engine_now_ns();
-	for (uint32_t i = 0; i < engine->policy.member_cnt && code == 0; i++)
-		if (engine->members[i].ring_cnt)
-			code = member_start(&engine->members[i], error);
-	if (code == 0 && !engine->options.read_path)
-		code = engine_attach(engine, error);
+	engine->started = true;
+	code = engine_start_consumers(engine, error);
 	/* as late as can be: a start that fails leaves older captures alone */
 	if (code == 0)
 		code = engine_begin_files(engine, error);
@@ -333,10 +334,10 @@ int engine_stop(struct engine *engine, struct xfq_error *error)
 		return 0; /* it never got so far that anything could run */
 	for (uint32_t i = 0; i < engine->worker_cnt; i++)
 		worker_finish(&engine->workers[i]);
-	if (engine->members)
-		for (uint32_t i = 0; i < engine->policy.member_cnt; i++)
-			member_finish(&engine->members[i]);
+	engine_finish_consumers(engine);
 	/* the workers have ended: what they own is this thread's now */
+	if (engine->members)
+		engine_drain_joined(engine);
 	for (uint32_t i = 0; i < engine->worker_cnt; i++) {
 		if (!engine->workers[i].fanout.outlets)
 			continue;
@@ -359,6 +360,7 @@ void engine_destroy(struct engine *engine)
 		return;
 	engine_stop(engine, NULL);
 	engine_free_members(engine);
+	engine_free_table(engine);
 	engine_free_workers(engine);
 	loader_destroy(&engine->loader);
 	interface_watch_close(&engine->watch);
@@ -367,6 +369,6 @@ void engine_destroy(struct engine *engine)
 	capture_close(&engine->replay.capture);
 	policy_destroy(&engine->policy);
 	free(engine->plan);
-	close(engine->done_fd);
+	close(engine->notice_fd);
 	memset(engine, 0, sizeof(*engine));
 }

@@ -4,7 +4,10 @@
  * and back down again in an order that loses nothing.
  *
  *	engine_create   everything is made and checked; no packet moves
- *	engine_start    threads run; live: the program is attached and packets flow
+ *	engine_attach   live: the program is attached, sockets are bound; the last thing that needs
+ *	                privileges
+ *	engine_start    threads run and packets flow
+ *	  engine_join, engine_leave	members come and go; also before engine_start
  *	engine_stop     no new packets; what is in flight arrives; threads end; counters stand still
  *	engine_destroy
  *
@@ -15,6 +18,7 @@
 
 #include "steering/policy.h"
 #include "workers/config.h"
+#include "workers/consumer.h"
 #include "workers/interface.h"
 #include "workers/member.h"
 #include "workers/placement.h"
@@ -29,8 +33,23 @@
 struct engine_options {
 	const char *read_path; /* a capture file instead of the interfaces; NULL: live */
 	int stop_fds[2]; /* readable: stop waiting for a capture file that is a pipe; -1: unused */
-	const char
-		*write_dir; /* every member writes a capture file here; NULL: as the config says */
+	const char *write_dir; /* every built-in member writes a capture file here; NULL: as the
+				  config says */
+	bool join;             /* members may join: packet memory for them is set aside */
+};
+
+#define ENGINE_CALLBACKS_MAX 16 /* of a group, through engine_add_callback() */
+
+/* A group as it stands. */
+struct engine_group {
+	struct roster *roster; /* what the workers read; owned */
+	uint32_t next_id;
+	uint32_t member_cnt;   /* with stand-ins */
+	uint32_t joined_cnt;   /* through engine_join() */
+	uint32_t callback_cnt; /* through engine_add_callback() */
+	uint32_t left_cnt;     /* that joined and left */
+	struct stats_member left_sum;
+	struct stats_member left[STATS_LEFT_MAX]; /* a ring; left_cnt is the next place */
 };
 
 struct engine {
@@ -48,15 +67,21 @@ struct engine {
 	struct placement *plan;
 	struct worker *workers;
 	uint32_t worker_cnt;
-	struct member *members; /* of all groups, in order */
-	struct sink_file *files;
-	struct sink *sinks; /* worker after worker, of members that are handled there */
-	struct shm *rings;  /* of each member, its rings with all workers; NULL base: none */
-	uint32_t **slots;   /* private to the worker: frame of each slot */
+	struct engine_group groups[POLICY_GROUPS_MAX];
+	struct roster *spare;   /* for the next change; so that none needs memory */
+	struct member *members; /* by outlet: built-in ones of all groups in order, then others */
+	uint32_t outlet_max;    /* places for members */
+	uint32_t built_in_cnt;  /* members by the config */
+	struct consumer *consumers; /* of built-in members that are threads */
+	struct sink_file *files;    /* of built-in members */
+	struct sink *sinks;         /* worker after worker, of built-in members handled there */
+	struct outlet *outlets;     /* of the change being made, one for each worker */
+	struct worker_change *changes;
 	struct replay replay;
-	int done_fd; /* eventfd: readable once a worker ended by itself, at the end of a file */
+	int notice_fd; /* eventfd: readable once a worker has read its file, or has detached a
+			* member: see engine_is_done(), engine_faults() */
 	uint64_t started_ns;
-	bool stopped;
+	bool started, stopped;
 };
 
 /*
@@ -66,12 +91,62 @@ struct engine {
 int engine_create(struct engine *engine, const struct config *config,
 		  const struct engine_options *options, struct xfq_error *error);
 
-/* Start the threads and, live, let packets in. 0, or -errno with a sentence; then call
- * engine_destroy(). */
+/* Attach the program and bind the sockets; nothing to do where a file is read. 0, or -errno with a
+ * sentence; then call engine_destroy(). */
+int engine_attach(struct engine *engine, struct xfq_error *error);
+
+/* Start the threads and, live, let packets in; needs no privileges, so that the threads have only
+ * those that were kept. 0, or -errno with a sentence; then call engine_destroy(). */
 int engine_start(struct engine *engine, struct xfq_error *error);
 
 /* Whether every worker has ended by itself: the capture file was read to its end or broke. */
 bool engine_is_done(const struct engine *engine);
+
+/* A member that wants to join. */
+struct engine_join {
+	uint32_t group;      /* place in the config */
+	uint32_t ring_slots; /* wish; 0: the group's */
+	uint32_t weight;     /* 1 to ROSTER_WEIGHT_MAX */
+	int wake_fd;         /* the caller's, until it has left: a socket, on which a message is
+				sent without waiting to wake it */
+	int32_t pid;         /* 0: not known */
+	uint32_t uid;
+	const char *process; /* its name for itself */
+	bool lent;           /* the memory that it writes is another process's to map and to seal
+				first: no packets before engine_admit() */
+};
+
+/*
+ * Make a member and its rings, and put it on its group's roster: within a burst packets come.
+ * Stand-ins give way. 0 and *slot, its place in engine->members, or -errno with a sentence: -EBUSY
+ * where the group is full, -ENOMEM. The descriptors of its memory are open until
+ * engine_close_memory().
+ */
+int engine_join(struct engine *engine, const struct engine_join *join, uint32_t *slot,
+		struct xfq_error *error);
+void engine_close_memory(struct engine *engine, uint32_t slot);
+
+/*
+ * A member that was lent its memory has mapped it, and sealed what it writes: put it on the roster.
+ * 0, or -errno with a sentence, and then it is still to leave: -EPERM where that is not sealed,
+ * -ENOMEM.
+ */
+int engine_admit(struct engine *engine, uint32_t slot, struct xfq_error *error);
+
+/* A member has left, or is to: its flows go to the others within a burst, what it had not read is
+ * discarded, and its memory here is gone. `why` is a word that stays ("left", "died", "faulty").
+ * Returns its last counters, which are kept; of one that was never admitted they are 0. */
+struct stats_member engine_leave(struct engine *engine, uint32_t slot, const char *why);
+
+/* Add a member that is called in the workers, each with the same `context`. Before engine_start().
+ * 0, or -EBUSY with a sentence where the group is full or the engine runs. */
+int engine_add_callback(struct engine *engine, uint32_t group, packet_consumer *consume,
+			void *context, struct xfq_error *error);
+
+/* Look for members that workers have detached because they lied; each is told of once: `fault` is
+ * called with its slot and what it did. It is still to leave. */
+void engine_faults(struct engine *engine,
+		   void (*fault)(uint32_t slot, const char *what, void *context), void *context);
 
 /*
  * Look what became of the interfaces since, and take out those that went away. Returns how many are

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "workers/engine.h"
+#include "workers/engine_parts.h"
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -71,43 +71,55 @@ static void engine_stats_worker(const struct engine *engine, uint32_t w, struct 
 	stats->huge_pages = from->umem.shm.huge;
 }
 
-static void engine_stats_member(struct engine *engine, uint32_t m, bool in_worker,
-				struct stats_member *to)
+/* The members of a group that are there, in the order of their numbers. */
+static void engine_stats_members(struct engine *engine, uint32_t g, struct stats_group *to)
 {
-	for (uint32_t w = 0; w < engine->worker_cnt; w++) {
-		const struct outlet *outlet = &engine->workers[w].fanout.outlets[m];
+	static const char *const kinds[] = {[MEMBER_JOINING] = "joining",
+					    [MEMBER_CALLBACK] = "worker",
+					    [MEMBER_THREAD] = "thread",
+					    [MEMBER_JOINED] = "joined"};
 
-		to->packets += counter_read(&outlet->packets);
-		to->bytes += counter_read(&outlet->bytes);
-		to->lost_ring += counter_read(&outlet->lost_ring);
-		to->lost_quota += counter_read(&outlet->lost_quota);
-		to->lost_detached += counter_read(&outlet->lost_detached);
+	for (uint32_t slot = 0; slot < engine->outlet_max; slot++) {
+		const struct member *member = &engine->members[slot];
+		struct stats_member now = {.kind = kinds[member->kind]};
+		uint32_t at = to->member_cnt;
+
+		if (member->kind == MEMBER_FREE || member->group != g)
+			continue;
+		engine_sum_member(engine, slot, &now);
+		if (slot < engine->built_in_cnt)
+			now.unwritten = sink_file_unwritten(&engine->files[slot]);
+		for (; at > 0 && to->members[at - 1].id > now.id; at--)
+			to->members[at] = to->members[at - 1];
+		to->members[at] = now;
+		to->member_cnt++;
 	}
-	to->consumed = in_worker ? to->packets : counter_read(&engine->members[m].sink.packets);
-	to->unwritten = sink_file_unwritten(&engine->files[m]);
-	/* consumed is read later than packets, and may be ahead of it */
-	to->queued = to->packets > to->consumed ? to->packets - to->consumed : 0;
 }
 
 static void engine_stats_group(struct engine *engine, uint32_t g, struct stats *stats)
 {
 	const struct config_group *group = &engine->config->groups[g];
-	const struct policy_group *policy = &engine->policy.groups[g];
+	const struct engine_group *state = &engine->groups[g];
 	struct stats_group *to = &stats->groups[g];
 
 	to->name = group->name;
 	to->match = group->match ? group->match : "";
 	to->steer = method_name(group->steer);
-	to->broadcast = group->steer == METHOD_BROADCAST;
-	to->member_cnt = group->members;
-	to->members = &stats->members[policy->first_member];
+	to->members_max = group->members_max;
+	to->left_cnt = state->left_cnt;
+	to->left_sum = &state->left_sum;
+	for (uint32_t i = 0; i < STATS_LEFT_MAX && i < state->left_cnt; i++)
+		to->left[i] = &state->left[(state->left_cnt - 1 - i) % STATS_LEFT_MAX];
+	/* the members first: what they count is of what the group counts */
+	engine_stats_members(engine, g, to);
 	for (uint32_t w = 0; w < engine->worker_cnt; w++) {
-		to->packets += counter_read(&engine->workers[w].fanout.groups[g].packets);
-		to->bytes += counter_read(&engine->workers[w].fanout.groups[g].bytes);
+		const struct fanout_group *from = &engine->workers[w].fanout.groups[g];
+
+		to->offered += counter_read(&from->offered);
+		to->no_member += counter_read(&from->no_member);
+		to->packets += counter_read(&from->packets);
+		to->bytes += counter_read(&from->bytes);
 	}
-	for (uint32_t i = 0; i < group->members; i++)
-		engine_stats_member(engine, policy->first_member + i,
-				    group->run == CONFIG_RUN_WORKER, &to->members[i]);
 }
 
 int engine_stats(struct engine *engine, struct stats *stats)
@@ -116,14 +128,15 @@ int engine_stats(struct engine *engine, struct stats *stats)
 
 	memset(stats, 0, sizeof(*stats));
 	stats->workers = calloc(engine->worker_cnt, sizeof(*stats->workers));
-	stats->members = calloc(engine->policy.member_cnt + 1, sizeof(*stats->members));
+	stats->members = calloc(engine->outlet_max, sizeof(*stats->members));
 	if (!stats->workers || !stats->members) {
 		stats_destroy(stats);
 		return -ENOMEM;
 	}
 	clock_gettime(CLOCK_MONOTONIC, &now);
-	stats->uptime_ns =
-		(uint64_t)now.tv_sec * 1000000000ULL + (uint64_t)now.tv_nsec - engine->started_ns;
+	if (engine->started)
+		stats->uptime_ns = (uint64_t)now.tv_sec * 1000000000ULL + (uint64_t)now.tv_nsec -
+				   engine->started_ns;
 	stats->name = engine->config->name;
 	stats->source = engine->options.read_path;
 	stats->filter = &engine->config->filter;
@@ -138,8 +151,11 @@ int engine_stats(struct engine *engine, struct stats *stats)
 	for (uint32_t w = 0; w < engine->worker_cnt; w++)
 		engine_stats_worker(engine, w, stats);
 	stats->group_cnt = engine->config->group_cnt;
-	for (uint32_t g = 0; g < stats->group_cnt; g++)
+	for (uint32_t g = 0, members = 0; g < stats->group_cnt; g++) {
+		stats->groups[g].members = &stats->members[members];
 		engine_stats_group(engine, g, stats);
+		members += stats->groups[g].member_cnt;
+	}
 	return 0;
 }
 

@@ -12,7 +12,7 @@
 
 /* Unless the config says otherwise, packet memory of a worker ends here, and members with large
  * rings get quotas. */
-#define ENGINE_UMEM_BYTES_MAX (512ULL << 20)
+#define ENGINE_UMEM_BYTES_MAX (256ULL << 20)
 
 /* Frames that rings never get: what the kernel of every port, and the worker itself, may hold. */
 static uint32_t engine_reserve(const struct engine *engine)
@@ -22,25 +22,32 @@ static uint32_t engine_reserve(const struct engine *engine)
 	return ports * PORT_RING_SLOTS + ENGINE_WORKER_FRAMES;
 }
 
-/* Slots over all rings that a worker serves. */
-static uint64_t engine_ring_slots(const struct config *config)
+/* Members of a group that have or may have rings. */
+static uint32_t engine_group_rings(const struct engine *engine, const struct config_group *group)
 {
+	return (engine_in_worker(group) ? 0 : group->members) +
+	       (engine->options.join ? group->members_max : 0);
+}
+
+/* Slots over all rings that a worker serves, or may have to. */
+static uint64_t engine_ring_slots(const struct engine *engine)
+{
+	const struct config *config = engine->config;
 	uint64_t slots = 0;
 
 	for (uint32_t i = 0; i < config->group_cnt; i++)
-		if (!engine_in_worker(&config->groups[i]))
-			slots += (uint64_t)config->groups[i].members * config->groups[i].ring_slots;
+		slots += (uint64_t)engine_group_rings(engine, &config->groups[i]) *
+			 config->groups[i].ring_slots;
 	return slots;
 }
 
-/* Members that have rings. */
-static uint32_t engine_ring_members(const struct config *config)
+/* Members that have rings, or may come to have. */
+static uint32_t engine_ring_members(const struct engine *engine)
 {
 	uint32_t members = 0;
 
-	for (uint32_t i = 0; i < config->group_cnt; i++)
-		if (!engine_in_worker(&config->groups[i]))
-			members += config->groups[i].members;
+	for (uint32_t i = 0; i < engine->config->group_cnt; i++)
+		members += engine_group_rings(engine, &engine->config->groups[i]);
 	return members;
 }
 
@@ -48,8 +55,8 @@ uint32_t engine_quota(const struct engine *engine, const struct config_group *gr
 {
 	uint64_t frames = engine->workers[0].umem.frames.total - engine_reserve(engine);
 
-	return engine_share(group->ring_slots, engine_ring_slots(engine->config),
-			    engine_ring_members(engine->config), frames);
+	return engine_share(group->ring_slots, engine_ring_slots(engine),
+			    engine_ring_members(engine), frames);
 }
 
 static int engine_frame_cnt(const struct engine *engine, uint32_t frame_size, uint32_t *frames,
@@ -58,11 +65,11 @@ static int engine_frame_cnt(const struct engine *engine, uint32_t frame_size, ui
 	const struct config *config = engine->config;
 	uint32_t reserve = engine_reserve(engine);
 	/* two slots of every ring can be filled, whatever its quota */
-	uint64_t least = (uint64_t)reserve + 2 * engine_ring_members(config);
+	uint64_t least = (uint64_t)reserve + 2 * engine_ring_members(engine);
 	uint64_t wanted = config->workers.frames;
 
 	if (wanted == 0) {
-		wanted = reserve + engine_ring_slots(config);
+		wanted = reserve + engine_ring_slots(engine);
 		if (wanted > ENGINE_UMEM_BYTES_MAX / frame_size)
 			wanted = ENGINE_UMEM_BYTES_MAX / frame_size;
 		if (wanted < least)
@@ -74,7 +81,7 @@ static int engine_frame_cnt(const struct engine *engine, uint32_t frame_size, ui
 		return xfq_error_set(error, -EINVAL,
 				     "workers.frames: %llu is too few; the receive queues and %u "
 				     "members with rings need at least %llu",
-				     (unsigned long long)wanted, engine_ring_members(config),
+				     (unsigned long long)wanted, engine_ring_members(engine),
 				     (unsigned long long)least);
 	*frames = (uint32_t)wanted;
 	return 0;
@@ -101,21 +108,19 @@ static void engine_bind_memory(const struct worker *worker)
 static int engine_make_fanout(struct engine *engine, struct worker *worker, struct xfq_error *error)
 {
 	struct fanout *fanout = &worker->fanout;
-	uint32_t members = engine->policy.member_cnt;
-	/* at least one element: zero groups are allowed, and calloc(0) may be NULL */
-	size_t room = members ? members : 1;
+	size_t room = engine->outlet_max;
 
 	fanout->policy = &engine->policy;
 	fanout->frames = &worker->umem.frames;
 	fanout->umem = worker->umem.base;
 	fanout->outlets = aligned_alloc(64, (room * sizeof(*fanout->outlets) + 63) / 64 * 64);
+	fanout->outlet_max = engine->outlet_max;
 	fanout->touched = calloc(room, sizeof(*fanout->touched));
-	worker->wake_fds = malloc(room * sizeof(*worker->wake_fds));
-	if (!fanout->outlets || !fanout->touched || !worker->wake_fds)
-		return xfq_error_set(error, -ENOMEM, "no memory for %u members", members);
+	fanout->rings = calloc(room, sizeof(*fanout->rings));
+	if (!fanout->outlets || !fanout->touched || !fanout->rings ||
+	    waker_create(&worker->waker, engine->outlet_max))
+		return xfq_error_set(error, -ENOMEM, "no memory for %zu members", room);
 	memset(fanout->outlets, 0, room * sizeof(*fanout->outlets));
-	for (size_t i = 0; i < room; i++)
-		worker->wake_fds[i] = -1;
 	return 0;
 }
 
@@ -130,9 +135,10 @@ static int engine_make_worker(struct engine *engine, uint32_t id, uint32_t frame
 	worker->node = engine->plan[id].node;
 	worker->idle = engine->config->workers.idle;
 	worker->hash_seed = engine->policy.hash_seed;
-	worker->done_fd = engine->done_fd;
+	worker->notice_fd = engine->notice_fd;
 	worker->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (worker->event_fd < 0)
+	worker->changed_fd = eventfd(0, EFD_CLOEXEC);
+	if (worker->event_fd < 0 || worker->changed_fd < 0)
 		return xfq_error_set(error, -errno, "eventfd: %s", strerror(errno));
 	code = umem_create(&worker->umem, id, frames, frame_size, !engine->options.read_path,
 			   error);
@@ -152,6 +158,22 @@ static int engine_make_worker(struct engine *engine, uint32_t id, uint32_t frame
 	return engine_make_fanout(engine, worker, error);
 }
 
+/* Places for members: all that there may be at once; at least one, so that no table is empty. */
+static uint32_t engine_places(struct engine *engine)
+{
+	uint32_t places = 1;
+
+	engine->built_in_cnt = 0;
+	for (uint32_t i = 0; i < engine->config->group_cnt; i++) {
+		const struct config_group *group = &engine->config->groups[i];
+
+		engine->built_in_cnt += group->members;
+		places += group->members + ENGINE_CALLBACKS_MAX +
+			  (engine->options.join ? group->members_max : 0);
+	}
+	return places;
+}
+
 int engine_make_workers(struct engine *engine, uint32_t frame_size, struct xfq_error *error)
 {
 	uint32_t frames = 0;
@@ -159,13 +181,14 @@ int engine_make_workers(struct engine *engine, uint32_t frame_size, struct xfq_e
 
 	if (code)
 		return code;
+	engine->outlet_max = engine_places(engine);
 	engine->workers = aligned_alloc(__alignof__(struct worker),
 					engine->worker_cnt * sizeof(struct worker));
 	if (!engine->workers)
 		return xfq_error_set(error, -ENOMEM, "no memory for the workers");
 	memset(engine->workers, 0, engine->worker_cnt * sizeof(struct worker));
 	for (uint32_t i = 0; i < engine->worker_cnt; i++)
-		engine->workers[i].event_fd = -1;
+		engine->workers[i].event_fd = engine->workers[i].changed_fd = -1;
 	for (uint32_t i = 0; i < engine->worker_cnt && code == 0; i++)
 		code = engine_make_worker(engine, i, frames, frame_size, error);
 	return code;
@@ -222,12 +245,15 @@ void engine_free_workers(struct engine *engine)
 		for (uint32_t p = 0; p < worker->port_cnt; p++)
 			port_close(&worker->ports[p]);
 		free(worker->ports);
-		free(worker->wake_fds);
+		waker_destroy(&worker->waker);
 		free(worker->fanout.outlets);
 		free(worker->fanout.touched);
+		free(worker->fanout.rings);
 		umem_destroy(&worker->umem);
 		if (worker->event_fd >= 0)
 			close(worker->event_fd);
+		if (worker->changed_fd >= 0)
+			close(worker->changed_fd);
 	}
 	free(engine->workers);
 	engine->workers = NULL;

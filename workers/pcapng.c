@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,6 +30,7 @@
 
 #define TSRESOL_NS     9 /* 10^-9 s */
 #define NAME_BYTES_MAX 255u
+#define STOPPED_MS     1000 /* without progress, once a stop descriptor is readable */
 
 /* Fixed parts; each block ends with its length once more. */
 struct block_section {
@@ -135,22 +137,47 @@ static void buffer_add_statistics(struct pcapng *pcapng, uint64_t received, uint
 	buffer_end_options(pcapng, start);
 }
 
-/* Write the buffer out whole; -errno, and what of it went out, where that fails. */
-static int write_all(int fd, const uint8_t *data, uint32_t bytes, uint32_t *written)
+/* Wait until something can be written: 0, or -ECANCELED: it is to stop, and nothing can. */
+static int wait_writable(const struct pcapng *pcapng)
 {
+	struct pollfd fds[] = {
+		{.fd = pcapng->fd, .events = POLLOUT},
+		{.fd = pcapng->stop_fds[0], .events = POLLIN},
+		{.fd = pcapng->stop_fds[1], .events = POLLIN},
+	};
+
+	while (poll(fds, 3, -1) < 0 && errno == EINTR)
+		;
+	if (fds[0].revents || (!fds[1].revents && !fds[2].revents))
+		return 0;
+	return poll(fds, 1, STOPPED_MS) == 0 ? -ECANCELED : 0;
+}
+
+/* Write the buffer out whole; -errno, and what of it went out, where that fails. */
+static int write_all(const struct pcapng *pcapng, uint32_t *written)
+{
+	bool stoppable = !pcapng->regular && (pcapng->stop_fds[0] >= 0 || pcapng->stop_fds[1] >= 0);
+	int err;
+
 	*written = 0;
-	while (*written < bytes) {
-		ssize_t result = write(fd, data + *written, bytes - *written);
+	while (*written < pcapng->used) {
+		uint32_t bytes = pcapng->used - *written;
+		ssize_t result;
 
-		if (result >= 0) {
-			*written += (uint32_t)result;
-		} else if (errno == EAGAIN) {
-			struct pollfd writable = {.fd = fd, .events = POLLOUT};
-
-			poll(&writable, 1, -1);
-		} else if (errno != EINTR) {
-			return -errno;
+		if (stoppable) {
+			err = wait_writable(pcapng);
+			if (err)
+				return err;
+			/* a pipe that poll calls writable takes so much without waiting */
+			bytes = bytes < PIPE_BUF ? bytes : PIPE_BUF;
 		}
+		result = write(pcapng->fd, pcapng->buffer + *written, bytes);
+		if (result >= 0)
+			*written += (uint32_t)result;
+		else if (errno == EAGAIN)
+			(void)wait_writable(pcapng); /* a stop is seen in the next round */
+		else if (errno != EINTR)
+			return -errno;
 	}
 	return 0;
 }
@@ -158,7 +185,6 @@ static int write_all(int fd, const uint8_t *data, uint32_t bytes, uint32_t *writ
 /* After a write that failed within the buffer: keep the blocks that went out whole. */
 static void keep_whole_blocks(struct pcapng *pcapng, uint32_t written)
 {
-	struct stat status;
 	uint32_t at = 0;
 
 	while (at < written) {
@@ -176,7 +202,7 @@ static void keep_whole_blocks(struct pcapng *pcapng, uint32_t written)
 	pcapng->written_bytes += at;
 	pcapng->lost_cnt += pcapng->pending_cnt;
 	/* only what pcapng_begin() truncated starts at 0; standard output may be appended to */
-	if (!pcapng->borrowed && fstat(pcapng->fd, &status) == 0 && S_ISREG(status.st_mode) &&
+	if (!pcapng->borrowed && pcapng->regular &&
 	    ftruncate(pcapng->fd, (off_t)pcapng->written_bytes) < 0)
 		return; /* its last block stays cut, which readers report */
 }
@@ -187,7 +213,7 @@ int pcapng_flush(struct pcapng *pcapng)
 
 	if (pcapng->failed || pcapng->used == 0)
 		return pcapng->failed;
-	pcapng->failed = write_all(pcapng->fd, pcapng->buffer, pcapng->used, &written);
+	pcapng->failed = write_all(pcapng, &written);
 	if (pcapng->failed) {
 		keep_whole_blocks(pcapng, written);
 	} else {
@@ -197,6 +223,11 @@ int pcapng_flush(struct pcapng *pcapng)
 	pcapng->used = 0;
 	pcapng->pending_cnt = 0;
 	return pcapng->failed;
+}
+
+static const char *failure_text(int err)
+{
+	return err == -ECANCELED ? "nobody reads it" : strerror(-err);
 }
 
 /* Give everything back but the counters; returns what close() said. */
@@ -218,13 +249,15 @@ int pcapng_open(struct pcapng *pcapng, const char *path, const char *interface, 
 	bool borrowed = strcmp(path, "-") == 0;
 	const char *name = borrowed ? "standard output" : path;
 	int fd = STDOUT_FILENO, err;
+	struct stat status;
 
 	if (!borrowed)
 		fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0640);
-	*pcapng = (struct pcapng){.fd = fd, .borrowed = borrowed};
+	*pcapng = (struct pcapng){.fd = fd, .borrowed = borrowed, .stop_fds = {-1, -1}};
 	if (fd < 0)
 		return xfq_error_set(error, -errno, "%s: cannot create the capture file: %s", path,
 				     strerror(errno));
+	pcapng->regular = fstat(fd, &status) == 0 && S_ISREG(status.st_mode);
 	pcapng->snaplen = snaplen && snaplen < PCAPNG_SNAPLEN_MAX ? snaplen : PCAPNG_SNAPLEN_MAX;
 	pcapng->name = strdup(name);
 	pcapng->buffer = malloc(PCAPNG_BUFFER_BYTES);
@@ -243,13 +276,17 @@ int pcapng_open(struct pcapng *pcapng, const char *path, const char *interface, 
 			     strerror(-err));
 }
 
+void pcapng_set_interface(struct pcapng *pcapng, const char *interface)
+{
+	pcapng->used = 0;
+	buffer_add_headers(pcapng, interface);
+}
+
 int pcapng_begin(struct pcapng *pcapng, struct xfq_error *error)
 {
-	struct stat status;
 	int err = 0;
 
-	if (!pcapng->borrowed && fstat(pcapng->fd, &status) == 0 && S_ISREG(status.st_mode) &&
-	    ftruncate(pcapng->fd, 0) < 0)
+	if (!pcapng->borrowed && pcapng->regular && ftruncate(pcapng->fd, 0) < 0)
 		err = -errno;
 	if (!err)
 		err = pcapng_flush(pcapng);
@@ -279,7 +316,7 @@ static void pcapng_abandon(struct pcapng *pcapng)
 	struct stat status;
 
 	/* a file that is empty was made by the open, or there is nothing in it to miss */
-	if (!pcapng->borrowed && fstat(pcapng->fd, &status) == 0 && S_ISREG(status.st_mode) &&
+	if (!pcapng->borrowed && pcapng->regular && fstat(pcapng->fd, &status) == 0 &&
 	    status.st_size == 0)
 		unlink(pcapng->name);
 	pcapng_release(pcapng);
@@ -337,5 +374,6 @@ int pcapng_close(struct pcapng *pcapng, uint64_t received, uint64_t dropped,
 	return xfq_error_set(error, pcapng->failed,
 			     "%s: cannot write the capture file: %s; %" PRIu64
 			     " packets are in it, %" PRIu64 " were lost",
-			     name, strerror(-pcapng->failed), pcapng->packet_cnt, pcapng->lost_cnt);
+			     name, failure_text(pcapng->failed), pcapng->packet_cnt,
+			     pcapng->lost_cnt);
 }

@@ -29,7 +29,9 @@
 struct pcapng {
 	int fd;
 	bool borrowed;        /* fd is standard output, and stays open */
+	bool regular;         /* a write waits for nobody */
 	bool begun;           /* its first blocks are written */
+	int stop_fds[2];      /* the caller's, who may set them after pcapng_open(); -1: unused */
 	int failed;           /* -errno of the write that failed; 0: none */
 	char *name;           /* owned; for sentences */
 	uint8_t *buffer;      /* owned; NULL: closed */
@@ -57,9 +59,14 @@ int pcapng_create(struct pcapng *pcapng, const char *path, const char *interface
  * creates the file if there is none, and locks it against other writers (-EBUSY), but changes
  * nothing in it; pcapng_begin() truncates it and writes the first blocks. A file that was opened
  * and never begun is left by pcapng_close() as it was found.
+ *
+ * Between the two, pcapng_set_interface() gives another name to the interface, and stop_fds may be
+ * set: once one of them is readable, a pipe whose reader has taken nothing for a second is given up
+ * (-ECANCELED), where the write would wait for ever.
  */
 int pcapng_open(struct pcapng *pcapng, const char *path, const char *interface, uint32_t snaplen,
 		struct xfq_error *error);
+void pcapng_set_interface(struct pcapng *pcapng, const char *interface);
 int pcapng_begin(struct pcapng *pcapng, struct xfq_error *error);
 
 /*

@@ -2,8 +2,10 @@
 #include "workers/shm.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <stdint.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #ifndef MFD_HUGE_2MB
@@ -13,7 +15,14 @@
 #define F_SEAL_FUTURE_WRITE 0x0010
 #endif
 
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23
+#endif
+
 #define SHM_HUGE_BYTES (2UL << 20) /* of a huge page on x86-64 and of MFD_HUGE_2MB */
+
+#define SHM_SEALS_SIZE  (F_SEAL_SHRINK | F_SEAL_GROW)
+#define SHM_SEALS_WRITE (F_SEAL_FUTURE_WRITE | F_SEAL_SEAL)
 
 static int shm_map(struct shm *shm, const char *name, size_t len, bool huge)
 {
@@ -27,7 +36,7 @@ static int shm_map(struct shm *shm, const char *name, size_t len, bool huge)
 	shm->fd = memfd_create(name, flags);
 	if (shm->fd < 0)
 		return -errno;
-	if (ftruncate(shm->fd, (off_t)shm->len))
+	if (ftruncate(shm->fd, (off_t)shm->len) || fchmod(shm->fd, 0))
 		goto failed;
 	/* huge pages are reserved by the mapping, so that it fails here and not on a touch */
 	shm->base = mmap(NULL, shm->len, PROT_READ | PROT_WRITE, MAP_SHARED, shm->fd, 0);
@@ -41,9 +50,30 @@ failed:;
 	return code;
 }
 
+/* Seal a region; then see that the seal is kept, as kernels before 5.13 did not where it lies in
+ * huge pages. 0 or -errno. */
+static int shm_seal(const struct shm *shm, int flags)
+{
+	int seals = SHM_SEALS_SIZE;
+	void *base;
+
+	if (flags & SHM_READ_ONLY)
+		seals |= SHM_SEALS_WRITE;
+	else if (!(flags & SHM_LENT))
+		seals |= F_SEAL_SEAL;
+	if (fcntl(shm->fd, F_ADD_SEALS, seals))
+		return -errno;
+	if (!(flags & SHM_READ_ONLY))
+		return 0;
+	base = mmap(NULL, shm->len, PROT_READ | PROT_WRITE, MAP_SHARED, shm->fd, 0);
+	if (base == MAP_FAILED)
+		return 0;
+	munmap(base, shm->len);
+	return -EOPNOTSUPP;
+}
+
 int shm_create(struct shm *shm, const char *name, size_t len, int flags, struct xfq_error *error)
 {
-	int seals = F_SEAL_SHRINK | F_SEAL_GROW;
 	int code = -ENOMEM;
 
 	memset(shm, 0, sizeof(*shm));
@@ -57,14 +87,45 @@ int shm_create(struct shm *shm, const char *name, size_t len, int flags, struct 
 				     strerror(-code),
 				     code == -EMFILE ? "; raise the limit: ulimit -n" : "");
 	}
-	if (flags & SHM_READ_ONLY)
-		seals |= F_SEAL_FUTURE_WRITE;
-	if (fcntl(shm->fd, F_ADD_SEALS, seals | F_SEAL_SEAL)) {
-		code = xfq_error_set(error, -errno, "%s: sealing shared memory: %s", name,
-				     strerror(errno));
+	code = shm_seal(shm, flags);
+	if (code == -EOPNOTSUPP && shm->huge) {
+		shm_destroy(shm);
+		return shm_create(shm, name, len, flags & ~SHM_HUGE, error);
+	}
+	if (code) {
+		xfq_error_set(error, code, "%s: sealing shared memory: %s", name, strerror(-code));
 		shm_destroy(shm);
 	}
 	return code;
+}
+
+int shm_populate(const struct shm *shm)
+{
+	volatile uint8_t *bytes = shm->base;
+
+	if (madvise(shm->base, shm->len, MADV_POPULATE_WRITE) == 0)
+		return 0;
+	if (errno != EINVAL)
+		return -errno;
+	/* before Linux 5.14; a store of what is there would undo another's */
+	for (size_t at = 0; at < shm->len; at += (size_t)sysconf(_SC_PAGESIZE))
+		(void)bytes[at];
+	return 0;
+}
+
+bool shm_is_sealed(const struct shm *shm)
+{
+	const int wanted = SHM_SEALS_SIZE | SHM_SEALS_WRITE;
+	int seals = fcntl(shm->fd, F_GET_SEALS);
+
+	return seals >= 0 && (seals & wanted) == wanted;
+}
+
+void shm_close(struct shm *shm)
+{
+	if (shm->base && shm->fd >= 0)
+		close(shm->fd);
+	shm->fd = -1;
 }
 
 void shm_destroy(struct shm *shm)
@@ -72,6 +133,6 @@ void shm_destroy(struct shm *shm)
 	if (!shm->base)
 		return;
 	munmap(shm->base, shm->len);
-	close(shm->fd);
+	shm_close(shm);
 	memset(shm, 0, sizeof(*shm));
 }

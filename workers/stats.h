@@ -6,9 +6,11 @@
  *
  *	verdicts of a packet seen        exactly one
  *	steer                          = sum over workers of received + rx_dropped + rx_ring_full
- *	group packets x members it has = sum over its members of packets + each kind of loss
- *	  (x 1, but for broadcast)
- *	member packets                 = consumed + queued
+ *	group packets                  = offered + no_member; in broadcast, offered counts a packet
+ *	                                 once for each member there was
+ *	group offered                  = sum over its members, those that left too, of packets and
+ *	                                 each kind of loss
+ *	member packets                 = consumed + discarded + queued
  *	frames total                   = free + kernel + worker + held + tx; this one always holds
  */
 #ifndef WORKERS_STATS_H
@@ -18,6 +20,8 @@
 #include "xdp/xdp_abi.h"
 #include <stdbool.h>
 #include <stdint.h>
+
+#define STATS_LEFT_MAX 16 /* members of a group that left, remembered one by one */
 
 struct stats_interface {
 	char name[IF_NAMESIZE];
@@ -37,17 +41,26 @@ struct stats_worker {
 };
 
 struct stats_member {
-	uint64_t packets, bytes, consumed, queued;
-	uint64_t lost_ring, lost_quota, lost_detached;
+	uint32_t id, weight, ring_slots;
+	const char *kind; /* "worker", "thread", "joining" or "joined"; of who left: why it did */
+	bool stand_in;    /* its turn comes when no application is there */
+	int32_t pid;      /* of a joined one */
+	uint32_t uid;
+	char process[16];
+	uint64_t packets, bytes, consumed, queued, discarded;
+	uint64_t lost_ring, lost_quota, lost_detached, spilled;
 	uint64_t unwritten; /* consumed, but its capture file could not be written */
 };
 
 struct stats_group {
 	const char *name, *match, *steer; /* match: "" for every packet */
-	bool broadcast;
-	uint64_t packets, bytes;
+	uint64_t packets, bytes, offered, no_member;
+	uint32_t members_max; /* that may join */
 	uint32_t member_cnt;
 	struct stats_member *members; /* in one array for all groups */
+	uint32_t left_cnt;            /* that joined and left */
+	const struct stats_member *left_sum;
+	const struct stats_member *left[STATS_LEFT_MAX]; /* the last, newest first; NULL: none */
 };
 
 struct stats_frames {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "workers/worker.h"
+#include "workers/thread.h"
 #include <errno.h>
 #include <poll.h>
 #include <sched.h>
@@ -14,6 +15,9 @@
 
 /* Longest sleep: rings are looked at again for frames that sleeping members have released. */
 #define WORKER_SLEEP_MS 100
+
+/* The same while a member is to be woken later. */
+#define WORKER_DOZE_MS 1
 
 /* Rings that are looked at for released frames after each burst. */
 #define WORKER_RECLAIM_RINGS 64
@@ -65,16 +69,15 @@ void worker_census_read(const struct worker *worker, struct worker_census *censu
 static void worker_wake(struct worker *worker)
 {
 	struct fanout *fanout = &worker->fanout;
-	uint64_t one = 1;
 
 	/* between a store of prod and the load of `waiting`; see ring_wants_wake() */
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	for (uint32_t i = 0; i < fanout->touched_cnt; i++) {
-		uint32_t member = fanout->touched[i];
-		struct outlet *outlet = &fanout->outlets[member];
+		uint32_t slot = fanout->touched[i];
+		struct outlet *outlet = &fanout->outlets[slot];
 
 		if (!outlet->consume && ring_wants_wake(&outlet->ring))
-			(void)!write(worker->wake_fds[member], &one, sizeof(one));
+			waker_wake(&worker->waker, slot);
 	}
 }
 
@@ -90,6 +93,74 @@ static void worker_burst(struct worker *worker, const struct packet *pkts, uint3
 	counter_add(&worker->bytes, bytes);
 }
 
+static void worker_change(struct worker *worker, const struct worker_change *change)
+{
+	struct fanout *fanout = &worker->fanout;
+
+	if (change->detach != FANOUT_NONE) {
+		fanout_detach(fanout, change->detach);
+		waker_set(&worker->waker, change->detach, -1);
+	}
+	if (change->attach != FANOUT_NONE) {
+		fanout_attach(fanout, change->attach, change->outlet);
+		waker_set(&worker->waker, change->attach, change->wake_fd);
+	}
+	if (change->roster)
+		fanout_set_roster(fanout, change->group, change->roster);
+	worker_census_write(worker);
+}
+
+/* Make a change that was posted, if any; between bursts. */
+static inline void worker_take_change(struct worker *worker)
+{
+	const struct worker_change *change;
+	uint64_t one = 1;
+
+	/* pairs with the release store in worker_post() */
+	change = __atomic_load_n(&worker->change, __ATOMIC_ACQUIRE);
+	if (__builtin_expect(!change, 1))
+		return;
+	worker_change(worker, change);
+	__atomic_store_n(&worker->change, NULL, __ATOMIC_RELAXED);
+	(void)!write(worker->changed_fd, &one, sizeof(one));
+}
+
+void worker_post(struct worker *worker, const struct worker_change *change)
+{
+	uint64_t one = 1;
+
+	if (!worker->started) {
+		worker_change(worker, change);
+		return;
+	}
+	/* pairs with the acquire load in worker_take_change() */
+	__atomic_store_n(&worker->change, change, __ATOMIC_RELEASE);
+	(void)!write(worker->event_fd, &one, sizeof(one));
+}
+
+void worker_await(struct worker *worker)
+{
+	uint64_t cnt;
+
+	if (worker->started)
+		while (read(worker->changed_fd, &cnt, sizeof(cnt)) < 0 && errno == EINTR)
+			;
+}
+
+/* Between bursts: take back what members have released, and tell the wiring of those that lie. */
+static inline void worker_reclaim(struct worker *worker, uint32_t rings)
+{
+	uint64_t faulty = worker->faulty_told, one = 1;
+
+	if (__builtin_expect(worker->waker.debtor_cnt > 0, 0))
+		waker_pay(&worker->waker);
+	fanout_reclaim(&worker->fanout, rings);
+	if (__builtin_expect(worker->fanout.faulty == faulty, 1))
+		return;
+	worker->faulty_told = worker->fanout.faulty;
+	(void)!write(worker->notice_fd, &one, sizeof(one));
+}
+
 /* Sleep until a port has packets or the wiring wants something. */
 static void worker_sleep(struct worker *worker)
 {
@@ -102,7 +173,8 @@ static void worker_sleep(struct worker *worker)
 		if (!port_is_gone(&worker->ports[i]))
 			fds[cnt++] = (struct pollfd){.fd = worker->ports[i].fd, .events = POLLIN};
 	counter_add(&worker->sleeps, 1);
-	if (poll(fds, cnt, WORKER_SLEEP_MS) > 0 && (fds[0].revents & POLLIN))
+	if (poll(fds, cnt, worker->waker.debtor_cnt ? WORKER_DOZE_MS : WORKER_SLEEP_MS) > 0 &&
+	    (fds[0].revents & POLLIN))
 		(void)!read(worker->event_fd, &events, sizeof(events));
 	/* a socket whose device went away polls as an error for ever: leave it out */
 	for (nfds_t i = 1; i < cnt; i++)
@@ -150,10 +222,11 @@ static void worker_run_ports(struct worker *worker)
 		bool draining = __atomic_load_n(&worker->state, __ATOMIC_ACQUIRE) == WORKER_DRAIN;
 		uint32_t total = 0, freed;
 
+		worker_take_change(worker);
 		for (uint32_t p = 0; p < worker->port_cnt; p++)
 			total += worker_receive(worker, &worker->ports[p], pkts);
 		freed = worker->umem.frames.held_cnt;
-		fanout_reclaim(&worker->fanout, WORKER_RECLAIM_RINGS);
+		worker_reclaim(worker, WORKER_RECLAIM_RINGS);
 		freed -= worker->umem.frames.held_cnt;
 		for (uint32_t p = 0; p < worker->port_cnt; p++)
 			port_refill(&worker->ports[p], &worker->umem);
@@ -183,7 +256,8 @@ static void worker_run_replay(struct worker *worker)
 	       __atomic_load_n(&worker->state, __ATOMIC_ACQUIRE) == WORKER_RUN) {
 		uint32_t room, cnt;
 
-		fanout_reclaim(&worker->fanout, 0);
+		worker_take_change(worker);
+		worker_reclaim(worker, 0);
 		room = fanout_room(&worker->fanout);
 		if (room > worker->umem.frames.free_cnt)
 			room = worker->umem.frames.free_cnt;
@@ -198,38 +272,44 @@ static void worker_run_replay(struct worker *worker)
 	}
 }
 
+/* The file was read: say so, and go on making changes until the wiring says to end. */
+static void worker_rest(struct worker *worker)
+{
+	struct pollfd fd = {.fd = worker->event_fd, .events = POLLIN};
+	uint64_t events, one = 1;
+
+	__atomic_store_n(&worker->ended, true, __ATOMIC_RELEASE);
+	(void)!write(worker->notice_fd, &one, sizeof(one));
+	while (__atomic_load_n(&worker->state, __ATOMIC_ACQUIRE) == WORKER_RUN) {
+		worker_take_change(worker);
+		worker_reclaim(worker, 0);
+		worker_census_write(worker);
+		if (poll(&fd, 1, WORKER_SLEEP_MS) > 0)
+			(void)!read(worker->event_fd, &events, sizeof(events));
+	}
+}
+
 static void *worker_run(void *argument)
 {
 	struct worker *worker = argument;
 	char name[16];
-	uint64_t one = 1;
 
 	snprintf(name, sizeof(name), "xfq-worker-%u", worker->id);
 	pthread_setname_np(pthread_self(), name);
-	if (worker->replay)
+	if (worker->replay) {
 		worker_run_replay(worker);
-	else
+		worker_rest(worker);
+	} else {
 		worker_run_ports(worker);
+	}
 	worker_census_write(worker);
-	__atomic_store_n(&worker->ended, true, __ATOMIC_RELEASE);
-	(void)!write(worker->done_fd, &one, sizeof(one));
 	return NULL;
 }
 
 int worker_start(struct worker *worker, struct xfq_error *error)
 {
-	pthread_attr_t attributes;
-	cpu_set_t cpus;
-	int code;
+	int code = thread_start(&worker->thread, worker->cpu, worker_run, worker);
 
-	pthread_attr_init(&attributes);
-	if (worker->cpu >= 0) {
-		CPU_ZERO(&cpus);
-		CPU_SET(worker->cpu, &cpus);
-		pthread_attr_setaffinity_np(&attributes, sizeof(cpus), &cpus);
-	}
-	code = -pthread_create(&worker->thread, &attributes, worker_run, worker);
-	pthread_attr_destroy(&attributes);
 	if (code)
 		return xfq_error_set(error, code, "worker %u: starting a thread on CPU %d: %s",
 				     worker->id, worker->cpu, strerror(-code));

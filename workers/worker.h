@@ -14,6 +14,7 @@
 #include "workers/port.h"
 #include "workers/replay.h"
 #include "workers/umem.h"
+#include "workers/waker.h"
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -30,6 +31,19 @@ struct worker_census {
 	uint32_t free, kernel, held, worker, tx;
 };
 
+/*
+ * A change of members, made by a worker between two bursts: all of it, or nothing yet. First the
+ * detaching, then the attaching, then the roster.
+ */
+struct worker_change {
+	uint32_t detach;             /* outlet; FANOUT_NONE: none */
+	uint32_t attach;             /* outlet; FANOUT_NONE: none */
+	const struct outlet *outlet; /* of attach; copied */
+	int wake_fd;                 /* of attach: where a message wakes the member; -1: never */
+	uint32_t group;
+	const struct roster *roster; /* of `group` from now on; NULL: as it was */
+};
+
 struct worker {
 	uint32_t id;
 	int32_t cpu;  /* OS index; -1: not pinned */
@@ -41,13 +55,18 @@ struct worker {
 	struct replay *replay; /* the caller's; NULL: no capture file */
 	struct fanout fanout;
 	uint64_t hash_seed;
-	int *wake_fds;           /* of each member, to wake it; -1: never sleeps; owned array */
+	struct waker waker;      /* of the members of all outlets */
 	int event_fd;            /* eventfd: wakes the worker itself */
-	int done_fd;             /* the caller's eventfd, written when the worker ends by itself */
+	int changed_fd;          /* eventfd: the worker has made a change */
+	int notice_fd;           /* the caller's eventfd, written when the worker has read its file,
+				  * and when it has detached a faulty member */
 	enum worker_state state; /* set by the wiring */
-	bool ended;              /* its thread has nothing more to do */
+	const struct worker_change *change; /* posted by the wiring, taken by the worker */
+	bool ended;                         /* the file was read; changes are still made */
 	bool started;
 	pthread_t thread;
+
+	uint64_t faulty_told; /* of fanout.faulty, what the wiring was told of */
 
 	/* one writer, the worker; anyone reads */
 	uint64_t received __attribute__((aligned(64)));
@@ -63,6 +82,14 @@ int worker_start(struct worker *worker, struct xfq_error *error);
 /* Let the worker take what its sources still hold, and wait for its end. After this all that it
  * owns may be read and changed by the caller. Nothing to do where it was not started. */
 void worker_finish(struct worker *worker);
+
+/*
+ * Post a change, and wait until it is made. Post it to all workers first, and then wait for each,
+ * so that they make it at nearly the same time. Where the thread does not run, posting makes it.
+ * The change is the caller's, and must stay until it is made.
+ */
+void worker_post(struct worker *worker, const struct worker_change *change);
+void worker_await(struct worker *worker);
 
 /* A census that adds up, as of the worker's last burst; any thread. */
 void worker_census_read(const struct worker *worker, struct worker_census *census);

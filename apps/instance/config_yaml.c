@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "apps/instance/config_yaml.h"
+#include "apps/instance/config_access.h"
 #include "apps/instance/config_document.h"
 #include "apps/instance/config_filter.h"
 #include "apps/instance/config_schema.h"
@@ -11,7 +12,6 @@
 #include <xfq/ring.h>
 
 #define CONFIG_MATCH_BYTES_MAX 65536
-#define CONFIG_RING_DEFAULT    1024
 #define CONFIG_FRAMES_MIN      1024
 #define CONFIG_FRAMES_MAX      1048576
 
@@ -29,8 +29,7 @@ static const struct config_word config_modes[] = {
 	{NULL, 0, NULL},
 };
 
-/* What the kernel takes for a name. */
-static bool config_interface_name_valid(const char *name)
+bool config_interface_name_valid(const char *name)
 {
 	if (name[0] == '\0' || strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
 		return false;
@@ -214,6 +213,12 @@ static const struct config_word config_steers[] = {
 	{NULL, 0, NULL},
 };
 
+static const struct config_word config_overflows[] = {
+	{"drop", POLICY_DROP, NULL},
+	{"spill", POLICY_SPILL, NULL},
+	{NULL, 0, NULL},
+};
+
 static const struct config_word config_sinks[] = {
 	{"count", CONFIG_SINK_COUNT, NULL},
 	{"pcap", CONFIG_SINK_PCAP, NULL},
@@ -226,7 +231,22 @@ static const struct config_word config_runs[] = {
 	{NULL, 0, NULL},
 };
 
-enum { CONFIG_GROUP_MATCH = 0, CONFIG_GROUP_DIR };
+static void config_group_read_access(struct config_reader *reader, int node, void *object)
+{
+	struct config_group *group = object;
+
+	config_access_read(reader, node, &group->access);
+}
+
+enum {
+	CONFIG_GROUP_MATCH = 0,
+	CONFIG_GROUP_DIR,
+	CONFIG_GROUP_OVERFLOW,
+	CONFIG_GROUP_MEMBERS,
+	CONFIG_GROUP_SINK,
+	CONFIG_GROUP_RUN,
+	CONFIG_GROUP_MAX_MEMBERS
+};
 static const struct config_key config_group_keys[] = {
 	[CONFIG_GROUP_MATCH] = {.name = "match",
 				.kind = CONFIG_KIND_TEXT,
@@ -236,24 +256,42 @@ static const struct config_key config_group_keys[] = {
 			      .kind = CONFIG_KIND_TEXT,
 			      CONFIG_MEMBER(struct config_group, dir),
 			      .max = PATH_MAX - 1},
+	[CONFIG_GROUP_OVERFLOW] = {.name = "overflow",
+				   CONFIG_MEMBER(struct config_group, overflow),
+				   .words = config_overflows},
+	[CONFIG_GROUP_MEMBERS] = {.name = "members",
+				  .kind = CONFIG_KIND_NUMBER,
+				  CONFIG_MEMBER(struct config_group, members),
+				  .max = CONFIG_MEMBERS_MAX},
+	[CONFIG_GROUP_SINK] = {.name = "sink",
+			       CONFIG_MEMBER(struct config_group, sink),
+			       .words = config_sinks},
+	[CONFIG_GROUP_RUN] = {.name = "run",
+			      CONFIG_MEMBER(struct config_group, run),
+			      .words = config_runs},
+	[CONFIG_GROUP_MAX_MEMBERS] = {.name = "max_members",
+				      .kind = CONFIG_KIND_NUMBER,
+				      CONFIG_MEMBER(struct config_group, members_max),
+				      .max = CONFIG_MEMBERS_MAX},
 	{.name = "steer", CONFIG_MEMBER(struct config_group, steer), .words = config_steers},
-	{.name = "members",
-	 .kind = CONFIG_KIND_NUMBER,
-	 CONFIG_MEMBER(struct config_group, members),
-	 .min = 1,
-	 .max = CONFIG_MEMBERS_MAX},
-	{.name = "sink", CONFIG_MEMBER(struct config_group, sink), .words = config_sinks},
-	{.name = "run", CONFIG_MEMBER(struct config_group, run), .words = config_runs},
 	{.name = "ring",
 	 .kind = CONFIG_KIND_POWER,
 	 CONFIG_MEMBER(struct config_group, ring_slots),
 	 .min = XFQ_RING_SLOTS_MIN,
 	 .max = XFQ_RING_SLOTS_MAX},
-	{.name = "access",
-	 .kind = CONFIG_KIND_ABSENT,
-	 .instead = "members run inside xfq; use sink and run"},
+	{.name = "access", .kind = CONFIG_KIND_READ, .read = config_group_read_access},
 	{.name = NULL},
 };
+
+/* An error of a key, at its value. */
+static void config_group_fail(struct config_reader *reader, int node, const char *key,
+			      const char *problem)
+{
+	size_t mark = config_path_push(reader, ".%s", key);
+
+	config_fail(reader, node, "%s", problem);
+	config_path_pop(reader, mark);
+}
 
 /* Compile the expression for libpcap's opinion alone; the engine compiles its own. */
 static void config_group_check_match(struct config_reader *reader, int node,
@@ -261,34 +299,64 @@ static void config_group_check_match(struct config_reader *reader, int node,
 {
 	struct expression expression;
 	struct xfq_error error;
-	size_t mark;
 
 	if (!group->match || !reader->dir)
 		return;
-	if (expression_compile(&expression, group->match, &error) == 0) {
+	if (expression_compile(&expression, group->match, &error) == 0)
 		expression_destroy(&expression);
-		return;
-	}
-	mark = config_path_push(reader, ".match");
-	config_fail(reader, node, "%s", error.text);
-	config_path_pop(reader, mark);
+	else
+		config_group_fail(reader, node, "match", error.text);
 }
 
 static void config_group_check_dir(struct config_reader *reader, int node,
 				   struct config_group *group)
 {
-	size_t mark = config_path_push(reader, ".dir");
-
 	if (node != 0 && group->sink != CONFIG_SINK_PCAP)
-		config_fail(reader, node, "only a group with sink: pcap has a folder to write to");
+		config_group_fail(reader, node, "dir",
+				  "only a group with sink: pcap has a folder to write to");
 	else if (group->dir && group->dir[0] == '\0')
-		config_fail(reader, node, "is empty; \".\" is the working directory");
-	config_path_pop(reader, mark);
+		config_group_fail(reader, node, "dir", "is empty; \".\" is the working directory");
 	if (node == 0 && group->sink == CONFIG_SINK_PCAP) {
 		group->dir = strdup(".");
 		if (!group->dir)
 			reader->out_of_memory = true;
 	}
+}
+
+/* A capture file is to be whole: where members share the packets, nobody may join beside those that
+ * write files, unless the config says so. */
+static void config_group_default_max(const int *at, struct config_group *group)
+{
+	if (at[CONFIG_GROUP_MAX_MEMBERS] == 0 && group->sink == CONFIG_SINK_PCAP &&
+	    group->members > 0 && group->steer != METHOD_BROADCAST)
+		group->members_max = 0;
+}
+
+/* What a group without built-in members cannot have. */
+static void config_group_check_members(struct config_reader *reader, const int *at,
+				       const struct config_group *group)
+{
+	if (group->members != 0)
+		return;
+	if (group->members_max == 0)
+		config_group_fail(reader, at[CONFIG_GROUP_MEMBERS], "members",
+				  "0, and max_members is 0 too: nobody can ever take its packets");
+	if (group->sink == CONFIG_SINK_PCAP)
+		config_group_fail(reader, at[CONFIG_GROUP_SINK], "sink",
+				  "the group has no built-in members to write files (members: 0)");
+	if (group->run == CONFIG_RUN_WORKER)
+		config_group_fail(reader, at[CONFIG_GROUP_RUN], "run",
+				  "the group has no built-in members to run in the worker "
+				  "(members: 0)");
+}
+
+static void config_group_check_overflow(struct config_reader *reader, int node,
+					const struct config_group *group)
+{
+	if (group->overflow == POLICY_SPILL && group->steer == METHOD_BROADCAST)
+		config_group_fail(reader, node, "overflow",
+				  "with steer: broadcast there is nobody to spill to: each packet "
+				  "goes to every member anyway");
 }
 
 static void config_group_read(struct config_reader *reader, const struct config_item *item,
@@ -298,15 +366,17 @@ static void config_group_read(struct config_reader *reader, const struct config_
 	struct config_group *group = &config->groups[item->index];
 	int at[CONFIG_KEYS_MAX];
 
+	config_group_init(group);
 	strcpy(group->name, item->name);
-	group->members = 1;
-	group->ring_slots = CONFIG_RING_DEFAULT;
 	group->line = config_node_line(reader, item->key);
 	config->group_cnt = item->index + 1;
 	if (!config_map_read(reader, item->node, config_group_keys, group, at))
 		return;
 	config_group_check_match(reader, at[CONFIG_GROUP_MATCH], group);
 	config_group_check_dir(reader, at[CONFIG_GROUP_DIR], group);
+	config_group_default_max(at, group);
+	config_group_check_members(reader, at, group);
+	config_group_check_overflow(reader, at[CONFIG_GROUP_OVERFLOW], group);
 }
 
 static void config_groups_read(struct config_reader *reader, int node, void *object)
@@ -332,8 +402,7 @@ static const struct config_key config_keys[] = {
 	{.name = NULL},
 };
 
-/* The first interface's name, which may have characters that names of instances do not. */
-static void config_name_default(struct config *config)
+void config_name_default(struct config *config)
 {
 	if (config->interface_cnt == 0) {
 		strcpy(config->name, "xfq");

@@ -22,7 +22,10 @@
  *	  web:                       # every key may be left out
  *	    match: tcp port 80       # default: every packet
  *	    steer: flow              # flow | ip-pair | round-robin | broadcast
- *	    members: 4               # default 1
+ *	    overflow: drop           # drop | spill: when a member has no room
+ *	    members: 4               # built in; default 1
+ *	    max_members: 8           # that may join from other processes; default 4
+ *	    access: private          # who may: config_access.h
  *	    sink: pcap               # count | pcap; default count
  *	    dir: captures            # of sink pcap; default "."
  *	    run: thread              # thread | worker
@@ -56,10 +59,18 @@ int config_read(struct config *config, const char *path, struct config_errors *e
 
 /*
  * The same from `len` bytes of text. `name` stands for the file in messages; set files are relative
- * to `dir`. With a `dir` of NULL the text stands alone: no file is opened, and the groups' `match`
- * is not compiled, which could ask a name server. Returns as above.
+ * to `dir`. With a `dir` of NULL the text stands alone: no file is opened, users and groups are
+ * numbers, and the groups' `match` is not compiled, which could ask a name server. Returns as
+ * above.
  */
 int config_read_buffer(struct config *config, const char *name, const char *dir, const void *text,
 		       size_t len, struct config_errors *errors);
+
+/* Name an instance after its first interface, whose name may have characters that names of
+ * instances do not; "xfq" where there is none. */
+void config_name_default(struct config *config);
+
+/* Whether the kernel takes a text for the name of an interface. */
+bool config_interface_name_valid(const char *name);
 
 #endif

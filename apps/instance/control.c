@@ -1,54 +1,61 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "apps/instance/control.h"
-#include <dirent.h>
+#include "apps/instance/control_peer.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/time.h>
 #include <unistd.h>
 
-#define CONTROL_SUFFIX       ".sock"
-#define CONTROL_ANSWER_BYTES (64U << 20) /* more than any instance can say */
-#define CONTROL_WAIT_SECONDS 5
+#ifndef SO_PASSRIGHTS
+#define SO_PASSRIGHTS 83 /* Linux 6.16 */
+#endif
 
-const char *control_dir(void)
-{
-	const char *dir = getenv("XFQ_RUN_DIR");
+#define CONTROL_BACKLOG 64
+#define CONTROL_EVENTS  64 /* taken at once */
+#define CONTROL_ACCEPTS 64 /* new clients in a round, so that others are served too */
 
-	return dir && dir[0] ? dir : "/run/xfq";
-}
+/* --- the socket ------------------------------------------------------------------------------ */
 
 static int control_address(struct sockaddr_un *address, const char *name, struct xfq_error *error)
 {
 	memset(address, 0, sizeof(*address));
 	address->sun_family = AF_UNIX;
-	if (snprintf(address->sun_path, sizeof(address->sun_path), "%s/%s" CONTROL_SUFFIX,
-		     control_dir(), name) >= (int)sizeof(address->sun_path))
+	if (snprintf(address->sun_path, sizeof(address->sun_path), "%s/%s" PROTOCOL_SUFFIX,
+		     protocol_dir(), name) >= (int)sizeof(address->sun_path))
 		return xfq_error_set(error, -ENAMETOOLONG,
-				     "%s/%s" CONTROL_SUFFIX ": too long for a socket's path",
-				     control_dir(), name);
+				     "%s/%s" PROTOCOL_SUFFIX ": too long for a socket's path",
+				     protocol_dir(), name);
 	return 0;
 }
 
-/* Connect; -errno where nobody listens. */
-static int control_connect(const struct sockaddr_un *address)
+/* Whether somebody listens at an address: 0, or -errno of connecting. */
+static int control_probe(const struct sockaddr_un *address)
 {
-	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	int code = 0;
 
 	if (fd < 0)
 		return -errno;
-	if (connect(fd, (const struct sockaddr *)address, sizeof(*address))) {
-		int code = -errno;
+	/* EAGAIN: so many ask it that there is no room for one more */
+	if (connect(fd, (const struct sockaddr *)address, sizeof(*address)) && errno != EAGAIN)
+		code = -errno;
+	close(fd);
+	return code;
+}
 
-		close(fd);
-		return code;
-	}
-	return fd;
+/* Everyone may ask; what they get depends on who asks. By chmod(), as the umask is the whole
+ * process's, and its threads may be making files. */
+static int control_admit(const struct control *control)
+{
+	return chmod(control->address.sun_path, 0666) || listen(control->listen_fd, CONTROL_BACKLOG)
+		       ? -errno
+		       : 0;
 }
 
 /* Bind and listen; a dead instance's socket gives way. */
@@ -56,68 +63,79 @@ static int control_claim(struct control *control)
 {
 	const struct sockaddr *address = (const struct sockaddr *)&control->address;
 	struct stat status;
-	int client;
 
-	if (bind(control->fd, address, sizeof(control->address)) == 0)
-		return listen(control->fd, CONTROL_CLIENTS_MAX) ? -errno : 0;
+	if (bind(control->listen_fd, address, sizeof(control->address)) == 0)
+		return control_admit(control);
 	if (errno != EADDRINUSE)
 		return -errno;
-	client = control_connect(&control->address);
-	if (client >= 0) {
-		close(client);
-		return -EADDRINUSE;
-	}
-	if (client != -ECONNREFUSED)
+	if (control_probe(&control->address) != -ECONNREFUSED)
 		return -EADDRINUSE;
 	if (lstat(control->address.sun_path, &status) || !S_ISSOCK(status.st_mode))
 		return -EEXIST;
 	/* nobody listens: its owner died without removing it */
 	unlink(control->address.sun_path);
-	if (bind(control->fd, address, sizeof(control->address)) ||
-	    listen(control->fd, CONTROL_CLIENTS_MAX))
+	if (bind(control->listen_fd, address, sizeof(control->address)))
 		return -errno;
-	return 0;
+	return control_admit(control);
 }
 
 /* One instance at a time claims a name: a socket that is bound, but does not listen yet, looks like
  * a dead instance's. */
 static int control_bind(struct control *control)
 {
-	int dir = open(control_dir(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int dir = open(protocol_dir(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	int code;
 
 	if (dir < 0)
 		return -errno;
-	code = flock(dir, LOCK_EX) ? -errno : control_claim(control);
+	/* for a second and no longer: everyone who may look into the folder can lock it */
+	for (int i = 0; flock(dir, LOCK_EX | LOCK_NB) && errno == EWOULDBLOCK && i < 100; i++)
+		usleep(10000);
+	code = control_claim(control);
 	close(dir);
 	return code;
 }
 
-int control_open(struct control *control, const char *name, struct xfq_error *error)
+/* The folder of control sockets: made if it is not there, and not one in which everyone could put
+ * another socket in the place of this one. */
+static int control_folder(struct xfq_error *error)
 {
-	mode_t mask;
-	int code;
+	const char *dir = protocol_dir();
+	struct stat status;
 
-	memset(control, 0, sizeof(*control));
-	control->fd = -1;
-	for (size_t i = 0; i < CONTROL_CLIENTS_MAX; i++)
-		control->clients[i].fd = -1;
-	code = control_address(&control->address, name, error);
+	if (mkdir(dir, 0755) == 0)
+		(void)!chmod(dir, 0755); /* whatever the umask */
+	else if (errno != EEXIST)
+		return xfq_error_set(error, -errno, "%s: making the folder of control sockets: %s",
+				     dir, strerror(errno));
+	if (stat(dir, &status) == 0 && (status.st_mode & S_IWOTH) && !(status.st_mode & S_ISVTX))
+		return xfq_error_set(error, -EPERM,
+				     "%s: everyone may remove what is in the folder of control "
+				     "sockets: chmod o-w %s",
+				     dir, dir);
+	return 0;
+}
+
+static int control_listen(struct control *control, const char *name, struct xfq_error *error)
+{
+	int code = control_address(&control->address, name, error);
+	const int off = 0;
+
+	if (code == 0)
+		code = control_folder(error);
 	if (code)
 		return code;
-	if (mkdir(control_dir(), 0755) && errno != EEXIST)
-		return xfq_error_set(error, -errno, "%s: making the folder of control sockets: %s",
-				     control_dir(), strerror(errno));
-	control->fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (control->fd < 0)
+	control->listen_fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (control->listen_fd < 0)
 		return xfq_error_set(error, -errno, "control socket: %s", strerror(errno));
-	mask = umask(0177); /* only its owner may ask */
+	/* clients inherit it; without it, before Linux 6.16, one that sends a descriptor can have
+	 * its closing wait */
+	(void)setsockopt(control->listen_fd, SOL_SOCKET, SO_PASSRIGHTS, &off, sizeof(off));
 	code = control_bind(control);
-	umask(mask);
 	if (code == 0)
 		return 0;
-	close(control->fd);
-	control->fd = -1;
+	close(control->listen_fd);
+	control->listen_fd = -1;
 	if (code == -EADDRINUSE)
 		return xfq_error_set(error, code,
 				     "an instance named %s is running (%s); give this one another "
@@ -126,185 +144,190 @@ int control_open(struct control *control, const char *name, struct xfq_error *er
 	return xfq_error_set(error, code, "%s: %s", control->address.sun_path, strerror(-code));
 }
 
-nfds_t control_poll(const struct control *control, struct pollfd *fds)
+static int control_watch(struct control *control, int fd, void *who)
 {
-	nfds_t cnt = 0;
+	struct epoll_event event = {.events = EPOLLIN, .data.ptr = who};
 
-	if (control->fd < 0)
+	return epoll_ctl(control->epoll_fd, EPOLL_CTL_ADD, fd, &event) ? -errno : 0;
+}
+
+int control_open(struct control *control, const char *name, const struct control_handler *handler,
+		 void *context, struct xfq_error *error)
+{
+	int pair[2], code = 0;
+
+	memset(control, 0, sizeof(*control));
+	control->listen_fd = control->local_fd = control->local_peer_fd = -1;
+	control->handler = handler;
+	control->context = context;
+	control->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	if (control->epoll_fd < 0 || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair)) {
+		code = xfq_error_set(error, -errno, "control: %s", strerror(errno));
+		goto failed;
+	}
+	control->local_fd = pair[0];
+	control->local_peer_fd = pair[1];
+	code = control_watch(control, control->local_fd, &control->local_fd);
+	if (code) {
+		xfq_error_set(error, code, "control: %s", strerror(-code));
+		goto failed;
+	}
+	if (!name)
 		return 0;
-	fds[cnt++] = (struct pollfd){.fd = control->fd, .events = POLLIN};
-	for (size_t i = 0; i < CONTROL_CLIENTS_MAX; i++)
-		if (control->clients[i].fd >= 0)
-			fds[cnt++] = (struct pollfd){
-				.fd = control->clients[i].fd,
-				.events = control->clients[i].answer ? POLLOUT : POLLIN,
-			};
-	return cnt;
+	code = control_listen(control, name, error);
+	if (code)
+		goto failed;
+	code = control_watch(control, control->listen_fd, &control->listen_fd);
+	if (code == 0)
+		return 0;
+	xfq_error_set(error, code, "control socket: %s", strerror(-code));
+failed:
+	control_close(control, "");
+	return code;
 }
 
-static void control_drop(struct control_client *client)
+/* --- serving --------------------------------------------------------------------------------- */
+
+/* Where there is no place for one more client, one of those that say nothing gives way: the oldest
+ * of the user who has the most, so that no user can keep out others. The threads of this process
+ * are nobody's to keep out, and not counted. */
+static void control_make_room(struct control *control)
 {
-	close(client->fd);
-	free(client->answer);
-	*client = (struct control_client){.fd = -1};
+	struct control_peer *victim = NULL;
+	uint32_t most = 0;
+
+	if (control->client_cnt < CONTROL_CLIENTS_MAX)
+		return;
+	for (struct control_peer *peer = control->peers; peer; peer = peer->next) {
+		uint32_t same = 0;
+
+		for (struct control_peer *other = control->peers; other; other = other->next)
+			same += !other->member && !other->local &&
+				other->asker.uid == peer->asker.uid;
+		/* the list is newest first: the last of equals is the oldest */
+		if (!peer->member && !peer->local && same >= most) {
+			most = same;
+			victim = peer;
+		}
+	}
+	if (victim)
+		control_peer_drop(control, victim);
 }
 
-/* A new client; where there is no place, the one that came first gives way. */
+/* Take up a connection, of another process or of a thread of this one. */
+static void control_welcome(struct control *control, int fd, bool local)
+{
+	struct control_peer *peer;
+
+	if (!local)
+		control_make_room(control);
+	peer = control_peer_create(fd, local);
+	if (!peer) {
+		close(fd);
+		return;
+	}
+	peer->next = control->peers;
+	if (peer->next)
+		peer->next->previous = peer;
+	control->peers = peer;
+	control->client_cnt += !local;
+	if (control_watch(control, fd, peer))
+		control_peer_drop(control, peer);
+}
+
 static void control_accept(struct control *control)
 {
-	int fd = accept4(control->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-	struct control_client *place = &control->clients[0];
+	for (int i = 0; i < CONTROL_ACCEPTS; i++) {
+		int fd = accept4(control->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
-	if (fd < 0)
-		return;
-	for (size_t i = 0; i < CONTROL_CLIENTS_MAX && place->fd >= 0; i++)
-		if (control->clients[i].fd < 0 || control->clients[i].number < place->number)
-			place = &control->clients[i];
-	if (place->fd >= 0)
-		control_drop(place);
-	place->fd = fd;
-	place->number = ++control->accepted;
-}
-
-static void control_client_serve(struct control_client *client, control_status *status,
-				 void *context)
-{
-	char request[64];
-	ssize_t got;
-
-	if (!client->answer) {
-		got = recv(client->fd, request, sizeof(request) - 1, 0);
-		if (got < 0 && (errno == EAGAIN || errno == EINTR))
+		if (fd < 0)
 			return;
-		request[got > 0 ? got : 0] = '\0';
-		if (strcmp(request, "status") == 0)
-			client->answer = status(context);
-		if (!client->answer) {
-			control_drop(client);
+		control_welcome(control, fd, false);
+		/* the others wait for the next round, when those that are here have had a turn */
+		if (control->client_cnt >= CONTROL_CLIENTS_MAX)
 			return;
-		}
-		client->len = strlen(client->answer);
 	}
-	while (client->sent < client->len) {
-		size_t part = client->len - client->sent;
-
-		if (part > CONTROL_MESSAGE_BYTES)
-			part = CONTROL_MESSAGE_BYTES;
-		got = send(client->fd, client->answer + client->sent, part, MSG_NOSIGNAL);
-		if (got < 0 && (errno == EAGAIN || errno == EINTR))
-			return;
-		if (got < 0)
-			break;
-		client->sent += (size_t)got;
-	}
-	control_drop(client);
 }
 
-void control_serve(struct control *control, control_status *status, void *context)
+/* A thread of this process has sent an end of a socketpair. False: no more of them has come. */
+static bool control_accept_one(struct control *control)
 {
-	if (control->fd < 0)
-		return;
-	control_accept(control);
-	for (size_t i = 0; i < CONTROL_CLIENTS_MAX; i++)
-		if (control->clients[i].fd >= 0)
-			control_client_serve(&control->clients[i], status, context);
-}
-
-void control_close(struct control *control)
-{
-	if (control->fd < 0)
-		return;
-	for (size_t i = 0; i < CONTROL_CLIENTS_MAX; i++)
-		if (control->clients[i].fd >= 0)
-			control_drop(&control->clients[i]);
-	unlink(control->address.sun_path);
-	close(control->fd);
-	control->fd = -1;
-}
-
-/* Read messages up to the end of file. */
-static int control_read(int fd, char **answer)
-{
-	char *text = NULL;
-	size_t len = 0;
-	ssize_t got;
-
-	do {
-		char *more = len < CONTROL_ANSWER_BYTES
-				     ? realloc(text, len + CONTROL_MESSAGE_BYTES + 1)
-				     : NULL;
-
-		if (!more) {
-			free(text);
-			return -ENOMEM;
-		}
-		text = more;
-		got = recv(fd, text + len, CONTROL_MESSAGE_BYTES, 0);
-		if (got < 0) {
-			int code = -errno;
-
-			free(text);
-			return code;
-		}
-		len += (size_t)got;
-	} while (got > 0);
-	text[len] = '\0';
-	*answer = text;
-	return len ? 0 : -ECONNRESET;
-}
-
-int control_ask(const char *name, const char *request, char **answer, struct xfq_error *error)
-{
-	struct timeval wait = {.tv_sec = CONTROL_WAIT_SECONDS};
-	struct sockaddr_un address;
-	int code = control_address(&address, name, error);
+	char byte, room[CMSG_SPACE(sizeof(int))] __attribute__((aligned(8)));
+	struct iovec part = {.iov_base = &byte, .iov_len = 1};
+	struct msghdr message = {.msg_iov = &part,
+				 .msg_iovlen = 1,
+				 .msg_control = room,
+				 .msg_controllen = sizeof(room)};
+	ssize_t got = recvmsg(control->local_fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	const struct cmsghdr *head = got < 0 ? NULL : CMSG_FIRSTHDR(&message);
 	int fd;
 
-	if (code)
-		return code;
-	fd = control_connect(&address);
-	if (fd == -ENOENT || fd == -ECONNREFUSED)
-		return xfq_error_set(error, -ENOENT, "no instance named %s is running (%s)", name,
-				     address.sun_path);
-	if (fd < 0)
-		return xfq_error_set(error, fd, "%s: %s", address.sun_path, strerror(-fd));
-	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof(wait));
-	if (send(fd, request, strlen(request), MSG_NOSIGNAL) < 0)
-		code = -errno;
-	if (code == 0)
-		code = control_read(fd, answer);
-	close(fd);
-	if (code)
-		return xfq_error_set(error, code, "%s: no answer: %s", address.sun_path,
-				     code == -EAGAIN ? "timed out" : strerror(-code));
-	return 0;
+	if (!head || head->cmsg_level != SOL_SOCKET || head->cmsg_type != SCM_RIGHTS)
+		return got >= 0;
+	/* there is room for two, because of its alignment */
+	for (size_t at = CMSG_LEN(0); at + sizeof(fd) <= head->cmsg_len; at += sizeof(fd)) {
+		memcpy(&fd, (const char *)head + at, sizeof(fd));
+		if (at == CMSG_LEN(0))
+			control_welcome(control, fd, true);
+		else
+			close(fd);
+	}
+	return true;
 }
 
-size_t control_names(char names[][NAME_MAX + 1], size_t max)
+static void control_accept_local(struct control *control)
 {
-	DIR *dir = opendir(control_dir());
-	char name[NAME_MAX + 1];
-	const struct dirent *entry;
-	struct sockaddr_un address;
-	size_t cnt = 0;
-	int client;
+	for (int i = 0; i < CONTROL_ACCEPTS && control_accept_one(control); i++)
+		;
+}
 
-	while (dir && (entry = readdir(dir))) {
-		size_t len = strlen(entry->d_name), suffix = strlen(CONTROL_SUFFIX);
+void control_serve(struct control *control)
+{
+	struct epoll_event events[CONTROL_EVENTS];
+	int cnt = control->epoll_fd >= 0 ? epoll_wait(control->epoll_fd, events, CONTROL_EVENTS, 0)
+					 : 0;
 
-		if (len <= suffix || strcmp(entry->d_name + len - suffix, CONTROL_SUFFIX) != 0)
-			continue;
-		snprintf(name, sizeof(name), "%.*s", (int)(len - suffix), entry->d_name);
-		client = control_address(&address, name, NULL) ? -1 : control_connect(&address);
-		if (client == -ECONNREFUSED)
-			continue; /* a dead instance's */
-		if (client >= 0)
-			close(client);
-		if (cnt < max)
-			memcpy(names[cnt], name, sizeof(name));
-		cnt++;
+	/* first those who are here, then those who want to come and may need their places */
+	for (int i = 0; i < cnt; i++) {
+		void *who = events[i].data.ptr;
+
+		if (who != &control->listen_fd && who != &control->local_fd)
+			control_peer_serve(control, who);
 	}
-	if (dir)
-		closedir(dir);
-	return cnt;
+	for (int i = 0; i < cnt; i++) {
+		void *who = events[i].data.ptr;
+
+		if (who == &control->listen_fd)
+			control_accept(control);
+		else if (who == &control->local_fd)
+			control_accept_local(control);
+	}
+	control_peer_free_gone(control);
+}
+
+void control_dismiss(struct control *control, uint32_t slot, int code, const char *text)
+{
+	for (struct control_peer *peer = control->peers; peer; peer = peer->next)
+		if (peer->member && peer->slot == slot) {
+			control_peer_dismiss(control, peer, code, text);
+			return;
+		}
+}
+
+void control_close(struct control *control, const char *text)
+{
+	while (control->peers)
+		control_peer_dismiss(control, control->peers, -EPIPE, text);
+	control_peer_free_gone(control);
+	if (control->listen_fd >= 0) {
+		unlink(control->address.sun_path);
+		close(control->listen_fd);
+	}
+	if (control->local_fd >= 0)
+		close(control->local_fd);
+	if (control->local_peer_fd >= 0)
+		close(control->local_peer_fd);
+	if (control->epoll_fd >= 0)
+		close(control->epoll_fd);
+	control->epoll_fd = control->listen_fd = control->local_fd = control->local_peer_fd = -1;
 }

@@ -1,70 +1,94 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The control socket of a running instance: DIR/NAME.sock, where DIR is $XFQ_RUN_DIR or /run/xfq.
+ * The server's side of an instance's control socket; protocol.h says what is said over it.
  *
- * SOCK_SEQPACKET: a client sends one message, the name of what it wants ("status"), and reads the
- * answer, JSON in messages of at most CONTROL_MESSAGE_BYTES, up to the end of file. Clients are
- * served by the control thread without waiting for any of them; one that does not read, or says
- * something else, is dropped.
+ *	listening socket, or local channel ---> client: one request, one answer, end of file
+ *	                                          | JOIN, granted
+ *	                                          v
+ *	                                        member: its connection is its membership; packets
+ *	                                        come once it is ready
+ *
+ * Everyone may connect; each request is decided by who asks. Nobody is waited for: a client that
+ * says nothing gives way to newer ones, one that does not read is served as it does, and a member
+ * that says or does anything but stay connected has left.
+ *
+ * The local channel is for members in the instance's own process: a connected socket, over which a
+ * thread sends one end of each socketpair that it wants to talk on.
+ *
+ * Thread: the control thread's only. All descriptors wait in one epoll.
  */
 #ifndef INSTANCE_CONTROL_H
 #define INSTANCE_CONTROL_H
 
-#include <limits.h>
-#include <poll.h>
+#include "apps/instance/protocol.h"
+#include "workers/access.h"
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/un.h>
 #include <xfq/error.h>
 
-#define CONTROL_MESSAGE_BYTES 16384
-#define CONTROL_CLIENTS_MAX   16
+#define CONTROL_CLIENTS_MAX 32 /* with a request that is not yet answered */
 
-struct control_client {
-	int fd;       /* -1: free */
-	char *answer; /* owned; NULL: the request has not come yet */
-	size_t len, sent;
-	uint64_t number; /* in the order of coming */
+struct control_peer;
+
+/* What control_serve() asks of the instance; `asker` NULL: a thread of this process, which may
+ * anything. */
+struct control_handler {
+	/* All counters as JSON, which control frees; or NULL with *error set. */
+	char *(*status)(void *context, const struct access_asker *asker, struct xfq_error *error);
+
+	/* Fill `groups`, of POLICY_GROUPS_MAX; returns their number. */
+	uint32_t (*groups)(void *context, const struct access_asker *asker,
+			   struct protocol_group *groups);
+
+	/*
+	 * Make a member that has no packets yet: fill `joined`, from `instance` on, and `fds`,
+	 * PROTOCOL_FDS_MAX, which stay the instance's; `fd` is where it is woken, until it has
+	 * left. 0 and *slot, or -errno with a sentence.
+	 */
+	int (*join)(void *context, const struct access_asker *asker,
+		    const struct protocol_request *request, int fd, struct protocol_joined *joined,
+		    int *fds, uint32_t *fd_cnt, uint32_t *slot, struct xfq_error *error);
+
+	/* The member says that it has mapped and sealed its memory. 0: it is to have packets; or
+	 * -errno with a sentence, and it leaves. */
+	int (*ready)(void *context, uint32_t slot, struct xfq_error *error);
+
+	/* The member is gone, ready or not; `why` is "left" or "died". */
+	void (*leave)(void *context, uint32_t slot, const char *why);
 };
 
 struct control {
-	int fd; /* listening; -1: none */
+	int epoll_fd; /* to be polled; readable: call control_serve(). -1: none */
+	int listen_fd, local_fd;
+	int local_peer_fd; /* the other end of local_fd: for threads of this process */
 	struct sockaddr_un address;
-	struct control_client clients[CONTROL_CLIENTS_MAX];
-	uint64_t accepted;
+	const struct control_handler *handler;
+	void *context;
+	struct control_peer *peers; /* clients and members, newest first */
+	struct control_peer *gone;  /* to be freed after this round */
+	uint32_t client_cnt;        /* from other processes, not yet members */
 };
 
-/* Makes the answer to "status": JSON text that control frees, NULL without memory. */
-typedef char *control_status(void *context);
-
-/* The folder of all sockets. */
-const char *control_dir(void);
-
 /*
- * Listen under an instance's name. A socket that a dead instance left is replaced. 0, or -errno
- * with a sentence: -EADDRINUSE where an instance of that name runs.
+ * Open the local channel and, where `name` is not NULL, listen under that name. A socket that a
+ * dead instance left is replaced. The handler is not called before control_serve(). 0, or -errno
+ * with a sentence: -EADDRINUSE where an instance of that name runs. The caller owes a
+ * control_close().
  */
-int control_open(struct control *control, const char *name, struct xfq_error *error);
-
-/* What to poll: fills at most CONTROL_CLIENTS_MAX + 1 entries and returns their number. */
-nfds_t control_poll(const struct control *control, struct pollfd *fds);
+int control_open(struct control *control, const char *name, const struct control_handler *handler,
+		 void *context, struct xfq_error *error);
 
 /* Serve whoever is ready, without waiting. */
-void control_serve(struct control *control, control_status *status, void *context);
+void control_serve(struct control *control);
 
-/* Stop listening and remove the socket. Safe where control_open() failed. */
-void control_close(struct control *control);
+/* Send a member its last words, `code` -EPIPE or -ECONNABORTED, and close its connection. The
+ * handler is not told. */
+void control_dismiss(struct control *control, uint32_t slot, int code, const char *text);
 
-/*
- * The client's side: ask the instance `name` and read the whole answer. 0 and *answer, which the
- * caller frees; or -errno with a sentence: -ENOENT where no instance of that name runs.
- */
-int control_ask(const char *name, const char *request, char **answer, struct xfq_error *error);
-
-/*
- * The names of the instances that run: sockets in control_dir(), without those that dead ones left.
- * Returns how many there are and stores at most `max` of them.
- */
-size_t control_names(char names[][NAME_MAX + 1], size_t max);
+/* The same to all members; then stop listening, remove the socket, and drop everyone. Safe where
+ * control_open() failed, and twice. */
+void control_close(struct control *control, const char *text);
 
 #endif

@@ -105,6 +105,56 @@ static json_t *stats_workers(const struct stats *stats)
 	return workers;
 }
 
+static json_t *stats_member(const struct stats_member *m)
+{
+	json_t *member = json_object();
+
+	stats_set(member, "id", m->id);
+	json_object_set_new(member, "kind", json_string(m->kind));
+	json_object_set_new(member, "stand_in", json_boolean(m->stand_in));
+	if (m->process[0]) {
+		json_object_set_new(member, "process", json_string(m->process));
+		json_object_set_new(member, "pid", json_integer(m->pid));
+		stats_set(member, "uid", m->uid);
+	}
+	stats_set(member, "weight", m->weight);
+	stats_set(member, "ring", m->ring_slots);
+	stats_set(member, "packets", m->packets);
+	stats_set(member, "bytes", m->bytes);
+	stats_set(member, "lost", m->lost_ring + m->lost_quota + m->lost_detached);
+	stats_set(member, "lost_ring", m->lost_ring);
+	stats_set(member, "lost_quota", m->lost_quota);
+	stats_set(member, "lost_detached", m->lost_detached);
+	stats_set(member, "spilled", m->spilled);
+	stats_set(member, "consumed", m->consumed);
+	stats_set(member, "discarded", m->discarded);
+	stats_set(member, "queued", m->queued);
+	stats_set(member, "unwritten", m->unwritten);
+	return member;
+}
+
+/* Those who joined and left: their number and sums, and the last of them one by one. */
+static json_t *stats_left(const struct stats_group *from)
+{
+	const struct stats_member *sum = from->left_sum;
+	json_t *left = json_object(), *last = json_array();
+
+	stats_set(left, "members", from->left_cnt);
+	stats_set(left, "packets", sum->packets);
+	stats_set(left, "bytes", sum->bytes);
+	stats_set(left, "lost", sum->lost_ring + sum->lost_quota + sum->lost_detached);
+	stats_set(left, "lost_ring", sum->lost_ring);
+	stats_set(left, "lost_quota", sum->lost_quota);
+	stats_set(left, "lost_detached", sum->lost_detached);
+	stats_set(left, "spilled", sum->spilled);
+	stats_set(left, "consumed", sum->consumed);
+	stats_set(left, "discarded", sum->discarded);
+	for (uint32_t i = 0; i < STATS_LEFT_MAX && from->left[i]; i++)
+		json_array_append_new(last, stats_member(from->left[i]));
+	json_object_set_new(left, "last", last);
+	return left;
+}
+
 static json_t *stats_group(const struct stats_group *from)
 {
 	json_t *group = json_object(), *members = json_array();
@@ -113,23 +163,13 @@ static json_t *stats_group(const struct stats_group *from)
 	json_object_set_new(group, "steer", json_string(from->steer));
 	stats_set(group, "packets", from->packets);
 	stats_set(group, "bytes", from->bytes);
-	for (uint32_t i = 0; i < from->member_cnt; i++) {
-		const struct stats_member *m = &from->members[i];
-		json_t *member = json_object();
-
-		stats_set(member, "id", i);
-		stats_set(member, "packets", m->packets);
-		stats_set(member, "bytes", m->bytes);
-		stats_set(member, "lost", m->lost_ring + m->lost_quota + m->lost_detached);
-		stats_set(member, "lost_ring", m->lost_ring);
-		stats_set(member, "lost_quota", m->lost_quota);
-		stats_set(member, "lost_detached", m->lost_detached);
-		stats_set(member, "consumed", m->consumed);
-		stats_set(member, "queued", m->queued);
-		stats_set(member, "unwritten", m->unwritten);
-		json_array_append_new(members, member);
-	}
+	stats_set(group, "offered", from->offered);
+	stats_set(group, "no_member", from->no_member);
+	stats_set(group, "max_members", from->members_max);
+	for (uint32_t i = 0; i < from->member_cnt; i++)
+		json_array_append_new(members, stats_member(&from->members[i]));
 	json_object_set_new(group, "members", members);
+	json_object_set_new(group, "left", stats_left(from));
 	return group;
 }
 

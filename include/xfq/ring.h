@@ -4,7 +4,7 @@
  *
  *	 producer mapping: the worker writes, the member maps it read-only
  *	+------------------+------------------+------------------------------+
- *	| header, constant | prod             | desc[0] ... desc[slots - 1]  |
+ *	| header, constant | prod, losses     | desc[0] ... desc[slots - 1]  |
  *	+------------------+------------------+------------------------------+
  *	 0                  64                 128
  *	 consumer page: the member writes, the worker only reads
@@ -37,7 +37,7 @@ extern "C" {
 #endif
 
 #define XFQ_RING_MAGIC     0x474e5258u /* "XRNG" in little-endian memory */
-#define XFQ_RING_VERSION   1
+#define XFQ_RING_VERSION   2
 #define XFQ_RING_SLOTS_MIN 64u
 #define XFQ_RING_SLOTS_MAX 65536u
 #define XFQ_CACHE_LINE     64
@@ -59,15 +59,18 @@ struct xfq_ring_prod {
 	__u32 worker;   /* id of the worker whose UMEM the addresses count from */
 	__u64 umem_len; /* bytes of that UMEM */
 	__u64 reserved0[5];
-	__u32 prod; /* index of the next slot to be published */
-	__u32 reserved1[15];
+	__u32 prod;       /* index of the next slot to be published */
+	__u32 closed;     /* 1: nothing more will be published; set after the last prod */
+	__u64 lost_ring;  /* packets lost because every slot was in use; for the member to know */
+	__u64 lost_quota; /* because its share of the packet memory was in use */
+	__u32 reserved1[10];
 	struct xfq_ring_desc desc[];
 };
 
 /* The consumer page. Writer: the member. */
 struct xfq_ring_cons {
 	__u32 cons;    /* index of the first slot not yet released */
-	__u32 waiting; /* 1: the member sleeps on its eventfd and wants one write when prod moves */
+	__u32 waiting; /* 1: the member sleeps, and wants to be woken once when prod moves */
 	__u32 reserved[14];
 };
 
@@ -160,6 +163,30 @@ static inline void xfq_ring_release(struct xfq_ring *ring, __u32 cnt)
 	ring->cons += cnt;
 	/* pairs with the acquire load of cons in ring_reclaim() */
 	__atomic_store_n(&ring->cons_page->cons, ring->cons, __ATOMIC_RELEASE);
+}
+
+/*
+ * Say whether the member sleeps. Falling asleep is: set it on every ring, look at every ring with
+ * xfq_ring_ready(), and sleep only if none has anything: either the member sees the worker's prod,
+ * or the worker sees `waiting`.
+ */
+static inline void xfq_ring_set_waiting(struct xfq_ring *ring, __u32 waiting)
+{
+	/* pairs with the fence between ring_publish() and ring_wants_wake() */
+	__atomic_store_n(&ring->cons_page->waiting, waiting, __ATOMIC_SEQ_CST);
+}
+
+/* Whether there is anything to peek, as of now. */
+static inline bool xfq_ring_ready(const struct xfq_ring *ring)
+{
+	return __atomic_load_n(&ring->shared->prod, __ATOMIC_SEQ_CST) != ring->cons;
+}
+
+/* Whether the worker has ended and everything was read. */
+static inline bool xfq_ring_ended(const struct xfq_ring *ring)
+{
+	/* pairs with the release store in ring_close(); prod is read after it */
+	return __atomic_load_n(&ring->shared->closed, __ATOMIC_ACQUIRE) && !xfq_ring_ready(ring);
 }
 
 #ifdef __cplusplus

@@ -10,7 +10,8 @@
  *	xfq_leave
  *	xfq_close                                 xfq_instance_destroy
  *
- * A member needs no privilege, only the group's permission. It maps packets and descriptors
+ * A member needs no privilege, only the group's permission; it can read every packet that the
+ * instance steers, not only those of its group. It maps packets and descriptors
  * read-only and can harm nobody but itself; one that stalls, lies or dies loses its own packets and
  * no one else's. What it has released may change under it at once: copy what is needed for longer.
  *
@@ -65,8 +66,9 @@ struct xfq_group {
 	uint32_t members;     /* there are now, built-in ones included */
 	uint32_t members_max; /* that may join */
 	uint32_t ring_slots;  /* of a member that wishes for none */
-	bool allowed;         /* whether the caller may join */
-	uint8_t reserved[31];
+	uint32_t joined;      /* of them, there are now */
+	bool allowed;         /* the group's access lets the caller in, while there is a place */
+	uint8_t reserved[27];
 };
 
 /*
@@ -124,7 +126,8 @@ struct xfq_packet {
  * Show the next packets, at most `max`, in the order of their arrival at one worker. Advances
  * nothing: the same packets are shown until they are released. Returns how many; 0: none now, in
  * the modes XFQ_WAIT_POLL and XFQ_WAIT_SPIN, or `max` is 0; -EINTR: a signal came while it waited;
- * -EPIPE: the instance has ended, and everything it had delivered was read; -ECONNABORTED: the
+ * -EPIPE: the instance has ended, and everything it had delivered was read; -ECONNRESET: the same,
+ * but it was killed or has crashed; -ECONNABORTED: the
  * instance has detached this member, see xfq_end(); -ECHILD: a fork()ed child's.
  */
 int xfq_peek(struct xfq_member *member, struct xfq_packet *pkts, uint32_t max);
@@ -143,7 +146,7 @@ int xfq_wait(struct xfq_member *member, int timeout_ms);
  */
 int xfq_fd(const struct xfq_member *member);
 
-/* Why xfq_peek() answers -EPIPE or -ECONNABORTED, as a sentence; NULL: it goes on. */
+/* Why xfq_peek() answers -EPIPE, -ECONNRESET or -ECONNABORTED, as a sentence; NULL: it goes on. */
 const char *xfq_end(const struct xfq_member *member);
 
 struct xfq_member_stats {
@@ -175,85 +178,136 @@ void xfq_member_info(const struct xfq_member *member, struct xfq_member_info *in
 /*
  * The same engine, its workers being threads of this process. It needs the privileges of `xfq run`
  * while it is created and started, and keeps none of them from the application: dropping them is
- * the application's. Members are
+ * the application's. It raises the soft limits on descriptors and locked memory as far as it may;
+ * its threads block all signals. Members are
  *
  *	callbacks  in the worker thread itself, run to completion: xfq_instance_callback()
  *	threads    of the application, each with an xfq_join() through xfq_instance_connect()
  *	processes  that join through its control socket, where it has one
+ *
+ * and those that the config has built in, as docs/config.md says.
+ *
+ * Threads: a config belongs to one at a time. An instance may be used by several at the same time,
+ * but for its destruction. Not after fork(): the child calls nothing of its parent's instance, and
+ * until its exec() or its end it keeps the interfaces' queues busy, even when the instance is gone.
  */
 struct xfq_config;
 struct xfq_instance;
 
-/* A config: empty, from a file, or from a text in YAML as docs/config.md has it; or NULL with all
- * errors, a line each, in *errors, which the caller frees (NULL: without memory). The caller owes
- * an xfq_config_destroy(). */
+/*
+ * A config: empty, from a file, or from a text in YAML as docs/config.md has it, where files that
+ * it names lie in the working directory, and lines of errors begin with "config:". NULL: without
+ * memory, or with all errors, a line each, in *errors, which the caller frees; it is NULL where
+ * there are none, or no memory, and `errors` may be NULL. The caller owes an xfq_config_destroy(),
+ * which takes NULL.
+ *
+ * Interfaces and groups may be added to any config. What code has no call for (rules of the first
+ * pass, CPUs, access) comes from a text.
+ */
 struct xfq_config *xfq_config_create(void);
 struct xfq_config *xfq_config_read(const char *path, char **errors);
 struct xfq_config *xfq_config_parse(const char *text, char **errors);
 void xfq_config_destroy(struct xfq_config *config);
 
-/* Add an interface; `mode` is "auto", "zero-copy", "native" or "generic", NULL: "auto". 0, -EINVAL,
- * -EEXIST, -E2BIG or -ENOMEM. */
+/*
+ * Add an interface; `mode` is "auto", "zero-copy", "native" or "generic", NULL: "auto". The first
+ * interface names an instance that nothing else names; without one it is "xfq". 0; -EINVAL: no such
+ * mode, or no name; -EEXIST; -E2BIG: there are 8; -ENOMEM.
+ */
 int xfq_config_interface(struct xfq_config *config, const char *name, const char *mode,
 			 struct xfq_error *error);
 
 struct xfq_group_options {
 	const char *match;    /* tcpdump expression; NULL: every packet */
 	const char *steer;    /* NULL: "flow" */
-	uint32_t members_max; /* that may join; default 8 */
-	uint32_t ring_slots;  /* default 1024 */
-	bool spill;           /* a full ring's packets go to another member, not lost */
+	uint32_t members_max; /* that may join, 1 to 64; default 4. Packet memory is set aside for
+				 each */
+	uint32_t ring_slots;  /* a power of two from 64 to 65536; default 1024 */
+	bool spill;           /* a full ring's packets go to another member, not lost; not in
+				 broadcast. Where a file is read none is ever full: the file waits */
 	uint8_t reserved[31];
 };
 
-/* Add a group without built-in members, that only this process may join. As above; -EINVAL with
- * libpcap's message for a match that is no expression. */
+/*
+ * Add a group without built-in members: callbacks and threads of this process are its members and,
+ * where the instance has a socket, processes of its user and of root. 0; -EINVAL: no name, a value
+ * that is none, or a match that is no expression, with libpcap's message; -EEXIST; -E2BIG: there
+ * are 64, or the match is longer than 8192 bytes; -ENOMEM.
+ */
 int xfq_config_group(struct xfq_config *config, const char *name,
 		     const struct xfq_group_options *options, struct xfq_error *error);
 
 struct xfq_instance_options {
-	const char *read_path; /* a capture file instead of the interfaces: needs no privilege;
-				  NULL: live */
-	bool socket;           /* other processes may join, as the groups' access says */
+	const char *read_path; /* a capture file, a regular one, instead of the interfaces: needs no
+				  privilege, and waits for members that are slow; NULL: live */
+	bool socket;           /* other processes may join, as the groups' access says, and ask */
 	uint8_t reserved[47];
 };
 
-/* Make an instance of a config, of which it takes a share: the config may be destroyed before it.
- * Nothing moves yet. 0 and *instance, which the caller owes an xfq_instance_destroy(); or -errno.
+/*
+ * Make an instance of a config, whose content it takes over: what the caller has then, also where
+ * this fails, is an empty config, as xfq_config_create() makes. Nothing moves yet, but members can
+ * join. 0 and *instance, which the caller owes an xfq_instance_destroy(); or -errno and NULL:
+ * -EINVAL: no interface and no file, or the file is no capture; -ENODEV: no such interface;
+ * -EADDRINUSE: an instance of that name has the socket; -EPERM, and what the system says.
  */
 int xfq_instance_create(struct xfq_instance **instance, struct xfq_config *config,
 			const struct xfq_instance_options *options, struct xfq_error *error);
 
 /*
- * Called in a worker's thread with 1 to 64 packets, which are valid during the call; may not block
- * for long: the worker's queue waits. Several workers call it at the same time.
+ * Called in a worker's thread with 1 to 64 packets, in the order of their arrival there; they are
+ * valid during the call, and not to be changed. Several workers call it at the same time, each
+ * with the same context.
+ *
+ * The worker's queue waits for it, and so may other threads that use the instance: it does not
+ * block nor wait for them. Of its own instance it calls nothing: xfq_instance_*() answer -EDEADLK
+ * (but for the destruction, which hangs), and an xfq_join() would wait for this very worker, in
+ * vain. Other instances' functions, and their members', are allowed as far as they do not block.
  */
 typedef void xfq_callback(void *context, const struct xfq_packet *pkts, uint32_t cnt);
 
-/* Add a member to a group that is a callback. Before the start. 0, -ESRCH, -EBUSY: the group has 64
- * members, or it has started. */
+/*
+ * Add a member to a group that is a callback, of weight 1. Before the start. 0; -ESRCH: there is no
+ * such group; -EBUSY: the group has 16 callbacks, or 64 members of any kind, or the instance was
+ * started or stopped; -EINVAL: no function; -ENOMEM.
+ */
 int xfq_instance_callback(struct xfq_instance *instance, const char *group, xfq_callback *callback,
 			  void *context, struct xfq_error *error);
 
-/* A connection for members that are threads of this process; before or after the start. 0 and *xfq,
- * which the caller owes an xfq_close(). Members may outlive the instance. */
+/*
+ * A connection for members that are threads of this process; before or after the start. Whoever
+ * holds it may join any group and ask for all counters. 0 and *xfq, which the caller owes an
+ * xfq_close(); -ENOENT: the instance was stopped; -EMFILE; -ENOMEM. It may outlive the instance,
+ * and then answers -ENOENT; members may outlive both: they read what they were given, then -EPIPE.
+ */
 int xfq_instance_connect(struct xfq **xfq, struct xfq_instance *instance, struct xfq_error *error);
 
-/* Attach to the interfaces, start the workers, let packets in. 0 or -errno. */
+/*
+ * Attach to the interfaces, start the workers, let packets in. What comes while a group has no
+ * member is not kept for it: join before. 0; -EALREADY: it was started or stopped before; else
+ * -errno, and it can only be destroyed.
+ */
 int xfq_instance_start(struct xfq_instance *instance, struct xfq_error *error);
 
-/* Whether it has ended by itself: 1: the capture file was read, or no interface is left; 0: it
- * runs, and `timeout_ms` has passed (-1: never). */
+/*
+ * Wait for its end. 1: the capture file was read (members may still have some of it to read), no
+ * interface is left, or it was stopped; 0: `timeout_ms` has passed (below 0: never); -EDEADLK: in a
+ * callback.
+ */
 int xfq_instance_wait(struct xfq_instance *instance, int timeout_ms);
 
-/* All counters, as xfq_status(); between create and destroy, also after stop. */
+/* All counters, as xfq_status(); between create and destroy, also after stop. 0, -ENOMEM. */
 int xfq_instance_status(struct xfq_instance *instance, char **json, struct xfq_error *error);
 
-/* Stop: packets go to the kernel's stack again; what is in flight arrives; members read to their
- * end. 0, or the first thing that went wrong on the way. A second call does nothing. */
+/*
+ * Stop: packets go to the kernel's stack again; what is in flight arrives. Members that read are
+ * given up to a second to get on, are told, and may read to their end even later. 0, or the first
+ * thing that went wrong on the way (a capture file that is broken or cannot be written): it is
+ * stopped all the same. A second call does nothing.
+ */
 int xfq_instance_stop(struct xfq_instance *instance, struct xfq_error *error);
 
-/* Stop if need be, and free. NULL is allowed. */
+/* Stop if need be, and free. Nobody may be using it. NULL is allowed. */
 void xfq_instance_destroy(struct xfq_instance *instance);
 
 #ifdef __cplusplus

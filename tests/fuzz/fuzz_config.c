@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * A configuration, and a set's file, of hostile bytes. The text stands alone (no folder), so that
- * it can neither name files of this machine nor ask a name server through an expression.
+ * it can neither name files and users of this machine nor ask a name server through an expression.
  */
 #include "apps/instance/config_set.h"
 #include "apps/instance/config_yaml.h"
@@ -15,6 +15,18 @@ static void check(bool holds)
 {
 	if (!holds)
 		abort();
+}
+
+static void check_group(const struct config_group *group)
+{
+	check(config_name_valid(group->name));
+	check(group->members <= CONFIG_MEMBERS_MAX && group->members_max <= CONFIG_MEMBERS_MAX);
+	check(group->members + group->members_max > 0);
+	check(group->members > 0 ||
+	      (group->sink == CONFIG_SINK_COUNT && group->run == CONFIG_RUN_THREAD));
+	check(group->overflow == POLICY_DROP || group->steer != METHOD_BROADCAST);
+	check((group->access.mode &
+	       ~(CONFIG_ACCESS_USER | CONFIG_ACCESS_GROUP | CONFIG_ACCESS_OTHERS)) == 0);
 }
 
 /* What config_yaml.h promises of every outcome. */
@@ -34,9 +46,7 @@ static void fuzz_yaml(const uint8_t *data, size_t len)
 	if (code == 0) {
 		check(config_name_valid(config.name));
 		for (uint32_t i = 0; i < config.group_cnt; i++)
-			check(config_name_valid(config.groups[i].name) &&
-			      config.groups[i].members >= 1 &&
-			      config.groups[i].members <= CONFIG_MEMBERS_MAX);
+			check_group(&config.groups[i]);
 		for (uint32_t i = 0; i < config.filter.policy.rule_cnt; i++) {
 			const struct xdp_rule *rule = &config.filter.policy.rules[i];
 

@@ -208,7 +208,7 @@ static void fan_out(const uint8_t *bytes, uint32_t len, uint32_t wire_len)
 	rig_burst(&rig);
 	RIG_REQUIRE(rig.fanout.groups[0].packets == sent);
 	rig_check_sums(&rig, sent);
-	for (uint32_t m = 0; m < rig.policy.member_cnt; m += 1 + (len & 1))
+	for (uint32_t m = 0; m < rig.member_cnt; m += 1 + (len & 1))
 		rig_drain(&rig, m);
 	fanout_reclaim(&rig.fanout, len % 40);
 	rig_check(&rig);

@@ -46,15 +46,17 @@ matched=()
 compared=0
 
 filter='filter: { default: steer }'
+# what is counted, whatever the members are
+counts='.groups | map_values(.members |= map(del(.kind, .ring)))'
 write_config "$offline_dir/thread.yaml" thread
 write_config "$offline_dir/worker.yaml" worker
 for capture in "${captures[@]}"; do
 	name=${capture##*/}
 	offline_run 0 "$offline_dir/worker.yaml" "$capture"
 	compare "$capture" "$name"
-	jq -S .groups "$offline_dir/out" >"$offline_dir/worker.groups"
+	jq -S "$counts" "$offline_dir/out" >"$offline_dir/worker.groups"
 	offline_run 0 "$offline_dir/thread.yaml" "$capture"
-	jq -S .groups "$offline_dir/out" | cmp -s - "$offline_dir/worker.groups" ||
+	jq -S "$counts" "$offline_dir/out" | cmp -s - "$offline_dir/worker.groups" ||
 		test_fail "$name: the groups differ between run: thread and run: worker"
 done
 for i in "${!expressions[@]}"; do

@@ -32,6 +32,14 @@ static inline void read_good(struct config *config, const char *text)
 	config_errors_destroy(&errors);
 }
 
+static inline void check_access(const struct config_access *access, uint32_t user, uint32_t group,
+				uint32_t mode)
+{
+	assert_int_equal(access->user, user);
+	assert_int_equal(access->group, group);
+	assert_int_equal(access->mode, mode);
+}
+
 /* Whether a line is what was wanted, up to a '*' where its end is libyaml's own choice of words. */
 static inline bool line_is(const char *got, const char *wanted)
 {

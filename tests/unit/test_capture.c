@@ -11,6 +11,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -271,6 +272,45 @@ static void write_pcap(int link_type, u_int precision, uint32_t cnt)
 	}
 	pcap_dump_close(dumper);
 	pcap_close(pcap);
+}
+
+/* Told to stop, a writer does not wait for ever for a pipe's reader, and counts what it lost. */
+static void test_pcapng_stop(void **state)
+{
+	static uint8_t data[65536];
+	struct pcapng pcapng;
+	struct xfq_error error;
+	uint64_t one = 1;
+	int reader, stop = eventfd(0, EFD_CLOEXEC);
+	uint32_t i = 0, len;
+
+	(void)state;
+	assert_true(stop >= 0);
+	unlink(path);
+	assert_int_equal(mkfifo(path, 0600), 0);
+	reader = open(path, O_RDONLY | O_NONBLOCK);
+	assert_true(reader >= 0);
+	assert_int_equal(pcapng_open(&pcapng, path, "eth0", 0, &error), 0);
+	pcapng_set_interface(&pcapng, "eth1");
+	pcapng.stop_fds[1] = stop;
+	assert_int_equal(pcapng_begin(&pcapng, &error), 0);
+	assert_int_equal(write(stop, &one, sizeof(one)), sizeof(one));
+	/* as long as the reader gets on, all is well */
+	assert_int_equal(pcapng_write(&pcapng, data, 100, 100, 1), 0);
+	assert_int_equal(pcapng_flush(&pcapng), 0);
+	assert_in_range(read(reader, data, sizeof(data)), 200, 400);
+	assert_non_null(memmem(data, 200, "eth1", 4));
+	assert_null(memmem(data, 200, "eth0", 4));
+	do
+		len = packet_fill(data, i++);
+	while (pcapng_write(&pcapng, data, len, len, packet_ts_ns(i)) == 0);
+	assert_int_equal(pcapng_close(&pcapng, i, 0, &error), -ECANCELED);
+	assert_non_null(strstr(error.text, "nobody reads it"));
+	assert_true(pcapng.lost_cnt > 0);
+	assert_int_equal(pcapng.packet_cnt + pcapng.lost_cnt, i + 1);
+	close(reader);
+	close(stop);
+	unlink(path);
 }
 
 static void test_pcap(void **state)
@@ -580,6 +620,7 @@ int main(void)
 		cmocka_unit_test(test_pcapng_blocks),
 		cmocka_unit_test(test_pcapng_errors),
 		cmocka_unit_test(test_pcapng_full),
+		cmocka_unit_test(test_pcapng_stop),
 		cmocka_unit_test(test_pcap),
 		cmocka_unit_test(test_other_link_type),
 		cmocka_unit_test(test_mixed_link_types),

@@ -3,7 +3,9 @@
 #include "apps/instance/config_document.h"
 #include "apps/instance/config_set.h"
 #include "config_check.h"
+#include <grp.h>
 #include <netinet/in.h>
+#include <pwd.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -79,7 +81,13 @@ static const char full_text[] =
 	"    sink: pcap\n"
 	"    ring: 64\n"
 	"    steer: broadcast\n"
-	"    run: thread\n";
+	"    run: thread\n"
+	"  joined:\n"
+	"    members: 0\n"
+	"    max_members: 64\n"
+	"    overflow: spill\n"
+	"    access: { user: 1000, group: 0, mode: \"0404\" }\n"
+	"  alone: { max_members: 0, overflow: drop, access: private }\n";
 
 static void check_rule(const struct xdp_rule *rule, struct xdp_rule wanted)
 {
@@ -132,18 +140,22 @@ static void check_full_groups(const struct config *config)
 {
 	const struct config_group *groups = config->groups;
 
-	assert_int_equal(config->group_cnt, 4);
+	assert_int_equal(config->group_cnt, 6);
 	assert_string_equal(groups[0].name, "web");
 	assert_string_equal(groups[0].match, "tcp port 80");
 	assert_int_equal(groups[0].steer, METHOD_IP_PAIR);
 	assert_int_equal(groups[0].members, 64);
+	assert_int_equal(groups[0].members_max, CONFIG_JOIN_MAX);
 	assert_int_equal(groups[0].run, CONFIG_RUN_WORKER);
 	assert_int_equal(groups[0].line, 23);
 	assert_null(groups[0].dir);
 	assert_string_equal(groups[1].name, "all");
 	assert_null(groups[1].match);
 	assert_int_equal(groups[1].steer, METHOD_FLOW);
+	assert_int_equal(groups[1].overflow, POLICY_DROP);
 	assert_int_equal(groups[1].members, 1);
+	assert_int_equal(groups[1].members_max, 4);
+	check_access(&groups[1].access, CONFIG_USER_SELF, CONFIG_GROUP_NONE, 0400);
 	assert_int_equal(groups[1].sink, CONFIG_SINK_COUNT);
 	assert_int_equal(groups[1].run, CONFIG_RUN_THREAD);
 	assert_int_equal(groups[1].ring_slots, 1024);
@@ -158,6 +170,14 @@ static void check_full_groups(const struct config *config)
 	assert_int_equal(groups[3].ring_slots, 64);
 	assert_string_equal(groups[3].dir, ".");
 	assert_int_equal(groups[3].line, 26);
+	assert_int_equal(groups[4].members, 0);
+	assert_int_equal(groups[4].members_max, 64);
+	assert_int_equal(groups[4].overflow, POLICY_SPILL);
+	check_access(&groups[4].access, 1000, 0, 0404);
+	assert_int_equal(groups[5].members, 1);
+	assert_int_equal(groups[5].members_max, 0);
+	assert_int_equal(groups[5].overflow, POLICY_DROP);
+	check_access(&groups[5].access, CONFIG_USER_SELF, CONFIG_GROUP_NONE, 0400);
 }
 
 static void test_full(void **state)
@@ -264,6 +284,7 @@ static void test_cpus(void **state)
 	config_destroy(&config);
 }
 
+/* The access of a group whose `access` is this text. */
 static void test_aliases(void **state)
 {
 	struct config config;
@@ -507,20 +528,32 @@ static void test_set_text(void **state)
 	netset_destroy(&nets);
 }
 
+/* A text without a folder reaches nothing outside of it: neither files, nor users, nor groups. */
 static void test_alone(void **state)
 {
-	static const char text[] = "filter:\n  sets:\n    b: { type: net, file: /etc/hostname }\n";
+	static const char text[] = "filter:\n  sets:\n    b: { type: net, file: /etc/hostname }\n"
+				   "groups:\n  a: { access: { user: root,\n   group: root } }\n";
+	static const char good[] = "groups: { a: { access: { user: 0, group: 0 } } }";
 	struct config_errors errors = {0};
 	struct config config;
 
 	(void)state;
 	assert_int_equal(config_read_buffer(&config, "t", NULL, text, strlen(text), &errors),
 			 -EINVAL);
-	assert_int_equal(errors.cnt, 1);
+	assert_int_equal(errors.cnt, 3);
 	assert_string_equal(errors.lines[0].text,
 			    "t:3: filter.sets.b.file: a configuration that is no file cannot name "
 			    "files");
+	assert_string_equal(errors.lines[1].text,
+			    "t:5: groups.a.access.user: a configuration that is no file cannot "
+			    "name a user; a number it can");
+	assert_string_equal(errors.lines[2].text,
+			    "t:6: groups.a.access.group: a configuration that is no file cannot "
+			    "name a group; a number it can");
 	config_errors_destroy(&errors);
+	assert_int_equal(config_read_buffer(&config, "t", NULL, good, strlen(good), &errors), 0);
+	check_access(&config.groups[0].access, 0, 0, 0440);
+	config_destroy(&config);
 }
 
 int main(void)

@@ -290,10 +290,13 @@ static void test_group_errors(void **state)
 		{"groups:\n  web:\n    members: 2\n    steer: flwo\n",
 		 {"4: groups.web.steer: \"flwo\" is none of flow, ip-pair, round-robin, "
 		  "broadcast"}},
-		{"groups:\n  web: { members: 0 }\n",
-		 {"2: groups.web.members: \"0\" is not a number from 1 to 64"}},
 		{"groups:\n  web: { members: 65 }\n",
-		 {"2: groups.web.members: \"65\" is not a number from 1 to 64"}},
+		 {"2: groups.web.members: \"65\" is not a number from 0 to 64"}},
+		{"groups:\n  web: { members: -1, max_members: 65 }\n",
+		 {"2: groups.web.members: \"-1\" is not a number from 0 to 64",
+		  "2: groups.web.max_members: \"65\" is not a number from 0 to 64"}},
+		{"groups:\n  web: { max_members: many }\n",
+		 {"2: groups.web.max_members: \"many\" is not a number from 0 to 64"}},
 		{"groups:\n  web: { members: [2] }\n",
 		 {"2: groups.web.members: wants a single value, not a list"}},
 		{"groups:\n  web: { sink: null }\n", {"2: groups.web.sink: has no value"}},
@@ -309,13 +312,74 @@ static void test_group_errors(void **state)
 		 {"3: groups.web.dir: only a group with sink: pcap has a folder to write to"}},
 		{"groups:\n  web: { sink: pcap, dir: '' }\n",
 		 {"2: groups.web.dir: is empty; \".\" is the working directory"}},
-		{"groups:\n  all: { access: { group: ids } }\n",
-		 {"2: groups.all.access: this version does not have it; members run inside xfq; "
-		  "use "
-		  "sink and run"}},
+		{"groups:\n  web: { overflow: block }\n",
+		 {"2: groups.web.overflow: \"block\" is none of drop, spill"}},
+		{"groups:\n  web:\n    overflow: spill\n    steer: broadcast\n",
+		 {"3: groups.web.overflow: with steer: broadcast there is nobody to spill to: each "
+		  "packet goes to every member anyway"}},
+		{"groups:\n  web:\n    max_members: 0\n    members: 0\n",
+		 {"4: groups.web.members: 0, and max_members is 0 too: nobody can ever take its "
+		  "packets"}},
+		{"groups:\n  web:\n    run: worker\n    sink: pcap\n    dir: x\n    members: 0\n",
+		 {"3: groups.web.run: the group has no built-in members to run in the worker "
+		  "(members: 0)",
+		  "4: groups.web.sink: the group has no built-in members to write files (members: "
+		  "0)"}},
 		{"groups:\n  web: { match: \"a\\0b\" }\n",
 		 {"2: groups.web.match: \"a\" has a NUL byte in it"}},
 	};
+
+	(void)state;
+	CHECK_TABLE(table);
+}
+
+static void test_access_errors(void **state)
+{
+#define GROUP "groups:\n  all:\n    access: "
+#define AT    "3: groups.all.access"
+#define RULES                                                                                      \
+	" is not made of 0400 (the user), 0040 (the group) and 0004 (everyone else), such as 0440"
+	static const struct bad_text table[] = {
+		{GROUP "\n", {AT ": has no value"}},
+		{GROUP "open\n", {AT ": \"open\" is none of private, restricted, shared"}},
+		{GROUP "0440\n", {AT ": \"0440\" is none of private, restricted, shared"}},
+		{GROUP "[shared]\n", {AT ": wants a mapping (key: value), not a list"}},
+		{GROUP "!own { }\n", {AT ": tags such as !own are not used here"}},
+		{GROUP "{ uid: 1, groups: 2 }\n",
+		 {AT ".uid: unknown key; there is user, group, mode",
+		  AT ".groups: unknown key; did you mean \"group\"?"}},
+		{GROUP "\n      group: no such group\n      user: \"no:such:user\"\n",
+		 {"4: groups.all.access.group: this machine has no group \"no such group\"",
+		  "5: groups.all.access.user: this machine has no user \"no:such:user\""}},
+		{GROUP "{ user: '', group: \"x\\ny\" }\n",
+		 {AT ".user: this machine has no user \"\"",
+		  AT ".group: this machine has no group \"x\\x0ay\""}},
+		{GROUP "{ user: null, group: [1] }\n",
+		 {AT ".user: has no value", AT ".group: wants a single value, not a list"}},
+		/* what the kernel has for nobody */
+		{GROUP "{ user: 4294967295, group: 4294967296 }\n",
+		 {AT ".user: \"4294967295\" is not a number from 0 to 4294967294",
+		  AT ".group: \"4294967296\" is not a number from 0 to 4294967294"}},
+		{GROUP "{ user: 007 }\n",
+		 {AT ".user: \"007\" is not a number from 0 to 4294967294"}},
+		{GROUP "{ group: 7, mode: 0640 }\n", {AT ".mode: \"0640\"" RULES}},
+		{GROUP "{ group: 7, mode: \"1440\" }\n", {AT ".mode: \"1440\"" RULES}},
+		{GROUP "{ group: 7, mode: 0o440 }\n", {AT ".mode: \"0o440\"" RULES}},
+		{GROUP "{ group: 7, mode: 00440 }\n", {AT ".mode: \"00440\"" RULES}},
+		{GROUP "{ group: 7, mode: 0480 }\n", {AT ".mode: \"0480\"" RULES}},
+		{GROUP "{ group: 7, mode: 44 }\n", {AT ".mode: \"44\"" RULES}},
+		{GROUP "{ group: 7, mode: r--r----- }\n", {AT ".mode: \"r--r-----\"" RULES}},
+		{GROUP "{ group: 7, mode: ' 440' }\n", {AT ".mode: \" 440\"" RULES}},
+		{GROUP "{ group: 7, mode: '' }\n", {AT ".mode: \"\"" RULES}},
+		{GROUP "{ group: 7, mode: [] }\n", {AT ".mode: wants a single value, not a list"}},
+		{GROUP "\n      user: 7\n      mode: 0440\n",
+		 {"5: groups.all.access.mode: 0440 is for a group too, but no group is named"}},
+		{GROUP "{ mode: 0040 }\n",
+		 {AT ".mode: 0040 is for a group too, but no group is named"}},
+	};
+#undef GROUP
+#undef AT
+#undef RULES
 
 	(void)state;
 	CHECK_TABLE(table);
@@ -363,7 +427,8 @@ int main(void)
 		cmocka_unit_test(test_name_errors),     cmocka_unit_test(test_interface_errors),
 		cmocka_unit_test(test_worker_errors),   cmocka_unit_test(test_filter_errors),
 		cmocka_unit_test(test_rule_errors),     cmocka_unit_test(test_group_errors),
-		cmocka_unit_test(test_match_error),     cmocka_unit_test(test_many_errors),
+		cmocka_unit_test(test_access_errors),   cmocka_unit_test(test_match_error),
+		cmocka_unit_test(test_many_errors),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

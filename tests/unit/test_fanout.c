@@ -170,7 +170,7 @@ static void test_no_copy(void **state)
 	send(&rig, udp(1, 2, 3, 4));
 	assert_int_equal(rig.frames.held_cnt, 1);
 	assert_int_equal(rig.fanout.touched_cnt, 64 + 64 + 1);
-	for (uint32_t m = 0; m < rig.policy.member_cnt; m++) {
+	for (uint32_t m = 0; m < rig.member_cnt; m++) {
 		struct xfq_ring *view = &rig.members[m].view;
 		const struct xfq_ring_desc *desc = xfq_ring_desc(view, 0);
 
@@ -297,8 +297,7 @@ static void test_consume(void **state)
 	rig_create(&rig, 64);
 	rig_group(&rig, "udp", METHOD_FLOW, 1);
 	rig_connect(&rig, 0, 0);
-	rig.fanout.outlets[0].consume = take;
-	rig.fanout.outlets[0].context = &taken;
+	rig_join_consumer(&rig, 0, 0, 1, take, &taken);
 	for (uint32_t i = 0; i < PACKET_BURST; i++)
 		rig_add(&rig, i % 3 ? udp(1, 2, 3, 4) : tcp(1, 2));
 	rig_burst(&rig);
@@ -307,6 +306,7 @@ static void test_consume(void **state)
 	for (uint32_t i = 0; i < 42; i++)
 		assert_int_equal(taken.index[i], i / 2 * 3 + 1 + i % 2);
 	assert_int_equal(rig.fanout.outlets[0].packets, 42);
+	assert_int_equal(rig.fanout.outlets[0].consumed, 42);
 	assert_int_equal(rig.fanout.outlets[0].bytes, 42 * 50);
 	assert_int_equal(rig.fanout.unclaimed, 22);
 	assert_int_equal(fanout_room(&rig.fanout), PACKET_BURST);
@@ -459,9 +459,9 @@ static void test_loss_names(void **state)
 	rig_create(&rig, 1024);
 	rig_group(&rig, NULL, METHOD_BROADCAST, 3);
 	rig_connect(&rig, 0, 0);
-	rig_connect_member(&rig, 0, 128, 128);
-	rig_connect_member(&rig, 1, 128, 127);
-	rig_connect_member(&rig, 2, 128, 128);
+	rig_join(&rig, 0, 0, 128, 128, 1);
+	rig_join(&rig, 0, 1, 128, 127, 1);
+	rig_join(&rig, 0, 2, 128, 128, 1);
 	outlets = rig.fanout.outlets;
 	fanout_detach(&rig.fanout, 2);
 	for (uint32_t round = 0; round < 3; round++) {
@@ -479,6 +479,12 @@ static void test_loss_names(void **state)
 	assert_int_equal(outlets[2].bytes, 0);
 	assert_int_equal(outlets[2].lost_detached, 150);
 	assert_int_equal(outlets[2].lost_ring | outlets[2].lost_quota, 0);
+	for (uint32_t m = 0; m < 3; m++) {
+		/* and the member is told, as long as there is one */
+		assert_int_equal(rig.members[m].shared->lost_ring, outlets[m].lost_ring);
+		assert_int_equal(rig.members[m].shared->lost_quota, outlets[m].lost_quota);
+		assert_int_equal(outlets[m].spilled, 0);
+	}
 	rig_check_sums(&rig, 150);
 	rig_finish(&rig);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Flow hashes and steering methods: symmetry, fragments, seeds, and how evenly members are used. */
 #include "steering/method.h"
+#include "steering/roster.h"
 #include "tests/packet_builder.h"
 #include <setjmp.h>
 #include <stdarg.h>
@@ -243,73 +244,39 @@ static void test_atomic_fragment(void **state)
 	assert_int_equal(hashes_of(&atomic, SEED).flow, hashes_of(&whole, SEED).flow);
 }
 
-/* --- buckets and members ------------------------------------------------------------------------
- */
-
-static void test_share(void **state)
-{
-	struct method_buckets buckets;
-
-	(void)state;
-	for (uint32_t members = 1; members <= METHOD_MEMBERS_MAX; members++) {
-		uint32_t cnt[METHOD_MEMBERS_MAX] = {0};
-
-		memset(&buckets, 0xff, sizeof(buckets));
-		method_share(&buckets, members);
-		for (uint32_t i = 0; i < METHOD_BUCKETS; i++) {
-			assert_in_range(buckets.member[i], 0, members - 1);
-			cnt[buckets.member[i]]++;
-		}
-		for (uint32_t m = 0; m < members; m++)
-			assert_in_range(cnt[m], METHOD_BUCKETS / members,
-					(METHOD_BUCKETS + members - 1) / members);
-	}
-}
-
-/* Every bucket is reached, by the low bits of the hash. */
-static void test_member(void **state)
-{
-	struct method_buckets buckets;
-
-	(void)state;
-	for (uint32_t i = 0; i < METHOD_BUCKETS; i++)
-		buckets.member[i] = (uint8_t)(i % 61);
-	for (uint32_t hash = 0; hash < METHOD_BUCKETS; hash++) {
-		assert_int_equal(method_member(&buckets, hash), hash % 61);
-		assert_int_equal(method_member(&buckets, hash | 0xfffffc00), hash % 61);
-	}
-}
+/* --- buckets and members ---------------------------------------------------------------------- */
 
 /*
- * Hashes must fall into buckets as chance would have it. Over 1,023 degrees of freedom chi-square
- * has mean 1,023 and standard deviation 45; the bound is six of those above. A regular input may be
- * spread more evenly than chance, which is no fault.
+ * Hashes must fall into buckets as chance would have it. Over 4,095 degrees of freedom chi-square
+ * has mean 4,095 and standard deviation 90.5; the bound is six of those above. A regular input may
+ * be spread more evenly than chance, which is no fault.
  */
 static void check_buckets(const char *name, const uint32_t *cnt, uint32_t flows)
 {
-	double expected = (double)flows / METHOD_BUCKETS, chi = 0;
+	double expected = (double)flows / ROSTER_BUCKETS, chi = 0;
 
-	for (uint32_t i = 0; i < METHOD_BUCKETS; i++)
+	for (uint32_t i = 0; i < ROSTER_BUCKETS; i++)
 		chi += (cnt[i] - expected) * (cnt[i] - expected) / expected;
-	if (chi > 1023 + 6 * 45)
-		fail_msg("%s: chi-square %.0f over %u buckets", name, chi, METHOD_BUCKETS);
+	if (chi > 4095 + 6 * 90.5)
+		fail_msg("%s: chi-square %.0f over %u buckets", name, chi, ROSTER_BUCKETS);
 }
 
 /* No member is further from its share than six standard deviations of a Poisson count. */
 static void check_members(const char *name, const uint32_t *cnt, uint32_t flows)
 {
-	struct method_buckets buckets;
+	struct roster roster = {.cnt = 0};
 
-	for (uint32_t members = 2; members <= METHOD_MEMBERS_MAX; members++) {
-		uint32_t got[METHOD_MEMBERS_MAX] = {0}, share[METHOD_MEMBERS_MAX] = {0};
+	assert_true(roster_join(&roster, &roster, 0, 1));
+	for (uint32_t members = 2; members <= ROSTER_MEMBERS_MAX; members++) {
+		uint32_t got[ROSTER_MEMBERS_MAX] = {0}, share[ROSTER_MEMBERS_MAX] = {0};
 
-		method_share(&buckets, members);
-		for (uint32_t i = 0; i < METHOD_BUCKETS; i++) {
-			got[method_member(&buckets, 0x5a5a5c00 | i)] += cnt[i];
-			share[buckets.member[i]]++;
+		assert_true(roster_join(&roster, &roster, (uint16_t)(members - 1), 1));
+		for (uint32_t i = 0; i < ROSTER_BUCKETS; i++) {
+			got[roster_by_hash(&roster, 0x5a5a5000 | i)] += cnt[i];
+			share[roster.buckets[i]]++;
 		}
 		for (uint32_t m = 0; m < members; m++) {
-			double expected = (double)flows * share[m] / METHOD_BUCKETS;
+			double expected = (double)flows * share[m] / ROSTER_BUCKETS;
 			double off = got[m] - expected;
 
 			if (off * off > 36 * expected)
@@ -341,10 +308,11 @@ static void key_ports(struct parse_key *key, uint32_t i)
 	key->dst[0] = __builtin_bswap32(0x0a000002 + (i >> 16));
 }
 
-/* A scan: both ports move together. */
+/* A scan: both ports move together; no two packets are the two directions of one flow. */
 static void key_both_ports(struct parse_key *key, uint32_t i)
 {
-	*key = (struct parse_key){.sport = (uint16_t)(i % 1000), .dport = (uint16_t)(i / 1000)};
+	*key = (struct parse_key){.sport = (uint16_t)(i % 1000),
+				  .dport = (uint16_t)(1000 + i / 1000)};
 	key->src[0] = key->dst[0] = __builtin_bswap32(0x0a000001);
 }
 
@@ -425,13 +393,13 @@ static void test_distribution(void **state)
 
 		meta.flags |= patterns[p].v6 ? XFQ_META_IPV6 : XFQ_META_IPV4;
 		for (uint32_t s = 0; s < 3; s++) {
-			uint32_t cnt[METHOD_BUCKETS] = {0};
+			uint32_t cnt[ROSTER_BUCKETS] = {0};
 			struct parse_key key;
 
 			for (uint32_t i = 0; i < FLOWS; i++) {
 				patterns[p].make(&key, i);
 				cnt[flow_hash(&meta, &key, NULL, NULL, seeds[s]) %
-				    METHOD_BUCKETS]++;
+				    ROSTER_BUCKETS]++;
 			}
 			check_buckets(patterns[p].name, cnt, FLOWS);
 			check_members(patterns[p].name, cnt, FLOWS);
@@ -442,7 +410,7 @@ static void test_distribution(void **state)
 /* Pairs of addresses alone, and MAC addresses that count up. */
 static void test_distribution_others(void **state)
 {
-	uint32_t pairs[METHOD_BUCKETS] = {0}, macs[METHOD_BUCKETS] = {0};
+	uint32_t pairs[ROSTER_BUCKETS] = {0}, macs[ROSTER_BUCKETS] = {0};
 	struct xfq_meta link = {.ethertype = 0x0806};
 	struct parse_key key;
 	uint8_t data[14] = {2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 0, 8, 6};
@@ -450,11 +418,11 @@ static void test_distribution_others(void **state)
 	(void)state;
 	for (uint32_t i = 0; i < FLOWS; i++) {
 		key_addresses(&key, i);
-		pairs[flow_hash_ip_pair(&key, SEED) % METHOD_BUCKETS]++;
+		pairs[flow_hash_ip_pair(&key, SEED) % ROSTER_BUCKETS]++;
 		data[9] = (uint8_t)(i >> 16);
 		data[10] = (uint8_t)(i >> 8);
 		data[11] = (uint8_t)i;
-		macs[flow_hash(&link, &key, data, data + 14, SEED) % METHOD_BUCKETS]++;
+		macs[flow_hash(&link, &key, data, data + 14, SEED) % ROSTER_BUCKETS]++;
 	}
 	check_buckets("address pairs", pairs, FLOWS);
 	check_members("address pairs", pairs, FLOWS);
@@ -467,7 +435,7 @@ static void test_seeds(void **state)
 {
 	struct xfq_meta meta = {
 		.l3_off = 14, .l4_proto = 6, .flags = XFQ_META_PORTS | XFQ_META_IPV4};
-	uint32_t cnt[METHOD_BUCKETS] = {0}, chosen = 0;
+	uint32_t cnt[ROSTER_BUCKETS] = {0}, chosen = 0;
 	struct parse_key key;
 
 	(void)state;
@@ -476,7 +444,7 @@ static void test_seeds(void **state)
 		if (flow_hash(&meta, &key, NULL, NULL, SEED) % 64 != 0)
 			continue;
 		chosen++;
-		cnt[flow_hash(&meta, &key, NULL, NULL, SEED ^ 1) % METHOD_BUCKETS]++;
+		cnt[flow_hash(&meta, &key, NULL, NULL, SEED ^ 1) % ROSTER_BUCKETS]++;
 	}
 	assert_in_range(chosen, FLOWS / 2, FLOWS * 2);
 	check_buckets("another seed", cnt, chosen);
@@ -499,7 +467,6 @@ int main(void)
 		cmocka_unit_test(test_symmetry),     cmocka_unit_test(test_parts),
 		cmocka_unit_test(test_protocol),     cmocka_unit_test(test_link),
 		cmocka_unit_test(test_fragments),    cmocka_unit_test(test_atomic_fragment),
-		cmocka_unit_test(test_share),        cmocka_unit_test(test_member),
 		cmocka_unit_test(test_distribution), cmocka_unit_test(test_distribution_others),
 		cmocka_unit_test(test_seeds),        cmocka_unit_test(test_names),
 	};

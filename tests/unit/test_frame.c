@@ -102,9 +102,9 @@ static void test_settle(void **state)
 	check(&f, FRAMES - 1, 1, 0, 0);
 	frame_settle(&f.table, frame);
 	check(&f, FRAMES - 1, 0, 0, 1);
-	frame_drop(&f.table, frame);
+	frame_drop(&f.table, &frame, 1);
 	check(&f, FRAMES - 1, 0, 0, 1);
-	frame_drop(&f.table, frame);
+	frame_drop(&f.table, &frame, 1);
 	check(&f, FRAMES, 0, 0, 0);
 }
 
@@ -121,10 +121,10 @@ static void test_references(void **state)
 		frame_hold(&f.table, frame);
 	frame_settle(&f.table, frame);
 	for (int i = 1; i < 64 * 64; i++) {
-		frame_drop(&f.table, frame);
+		frame_drop(&f.table, &frame, 1);
 		check(&f, FRAMES - 1, 0, 0, 1);
 	}
-	frame_drop(&f.table, frame);
+	frame_drop(&f.table, &frame, 1);
 	check(&f, FRAMES, 0, 0, 0);
 }
 

@@ -149,6 +149,24 @@ static void test_open(void **state)
 
 /* --- members that do not behave -------------------------------------------------------------- */
 
+/* What is remembered of a member with `out` packets from `base` on that claims to be at `cons`. */
+static void check_fault(const struct outlet *outlet, uint32_t base, uint32_t out, uint32_t cons)
+{
+	if (cons - base <= out) {
+		assert_int_equal(outlet->fault, OUTLET_SOUND);
+		assert_int_equal(outlet->consumed, cons - base);
+		assert_int_equal(outlet->discarded, 0);
+		return;
+	}
+	assert_int_equal(outlet->fault,
+			 (int32_t)(cons - base - out) > 0 ? OUTLET_CONS_AHEAD : OUTLET_CONS_BACK);
+	assert_int_equal(outlet->fault_cons, cons);
+	assert_int_equal(outlet->fault_reclaimed, base);
+	assert_int_equal(outlet->fault_prod, base + out);
+	assert_int_equal(outlet->consumed, 0);
+	assert_int_equal(outlet->discarded, out);
+}
+
 /* With `out` packets in its ring, the member claims to have released `cons` from `base` on. */
 static void check_hostile(uint32_t base, uint32_t out, uint32_t cons, bool by_burst)
 {
@@ -171,6 +189,7 @@ static void check_hostile(uint32_t base, uint32_t out, uint32_t cons, bool by_bu
 	rig_check(&rig);
 	assert_int_equal(rig.fanout.faulty, good ? 0 : 1);
 	assert_int_equal(rig.fanout.outlets[1].ring.cons_page == NULL, !good);
+	check_fault(&rig.fanout.outlets[1], base, out, cons);
 	assert_int_equal(ring_room(&rig.fanout.outlets[0].ring), by_burst ? 0 : 64);
 	/* from now on it gets nothing, and is counted once; the others get all */
 	rig_drain(&rig, 0);
@@ -219,6 +238,9 @@ static void test_backwards(void **state)
 	rig.members[0].cons_page->cons = 19;
 	fanout_reclaim(&rig.fanout, 0);
 	assert_int_equal(rig.fanout.faulty, 1);
+	assert_int_equal(rig.fanout.outlets[0].fault, OUTLET_CONS_BACK);
+	assert_int_equal(rig.fanout.outlets[0].consumed, 20);
+	assert_int_equal(rig.fanout.outlets[0].discarded, 20);
 	assert_int_equal(rig.frames.held_cnt, 0);
 	rig_finish(&rig);
 }

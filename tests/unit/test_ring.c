@@ -3,7 +3,7 @@
  * Rings between threads: a worker that is in a hurry and members of every pace. What a member reads
  * is whole, in order, and does not change before it releases it; nobody sleeps on a packet.
  */
-#include "workers/member.h"
+#include "workers/consumer.h"
 #include <pthread.h>
 #include <sched.h>
 #include <setjmp.h>
@@ -12,6 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -73,11 +74,13 @@ static void send_numbers(struct rig *rig, struct packet_builder *b, uint32_t fir
 struct reader {
 	struct xfq_ring *view;
 	const bool *stop;  /* once set, it ends when there is nothing more */
+	bool dead;         /* once set, it ends where it stands */
+	bool spilled;      /* its group is one that spills, and all bursts are full */
 	uint32_t most;     /* packets that it peeks at most */
 	uint32_t yields;   /* times that it gives its processor away with each packet in hand */
 	uint32_t sleep_us; /* that it stands still for, every 500 packets */
 	uint32_t last;     /* number of the last packet */
-	uint64_t packets;
+	uint64_t packets, released;
 	pthread_t thread;
 };
 
@@ -94,6 +97,15 @@ static void check_packet(const struct reader *reader, const struct xfq_ring_desc
 	for (uint32_t i = 1; i < PAYLOAD_WORDS; i++)
 		RIG_REQUIRE(words[i] == words[0]);
 	*number = words[0];
+}
+
+/* What others had no room for comes after a member's own, burst by burst. */
+static bool in_order(const struct reader *reader, uint32_t number)
+{
+	if (!reader->spilled)
+		return number > reader->last;
+	return number != reader->last &&
+	       (number - 1) / PACKET_BURST + 1 >= (reader->last + PACKET_BURST - 1) / PACKET_BURST;
 }
 
 static void *reader_run(void *argument)
@@ -119,31 +131,41 @@ static void *reader_run(void *argument)
 			if (++reader->packets % 500 == 0 && reader->sleep_us)
 				usleep(reader->sleep_us);
 			check_packet(reader, desc, &after);
-			RIG_REQUIRE(after == before && before > reader->last);
+			RIG_REQUIRE(after == before && in_order(reader, before));
 			reader->last = before;
 		}
+		if (__atomic_load_n(&reader->dead, __ATOMIC_ACQUIRE))
+			return NULL;
 		xfq_ring_release(reader->view, cnt);
+		reader->released += cnt;
 	}
+}
+
+static void reader_start(struct rig *rig, struct reader *readers, uint32_t m, const bool *stop)
+{
+	readers[m].view = &rig->members[m].view;
+	readers[m].stop = stop;
+	assert_int_equal(pthread_create(&readers[m].thread, NULL, reader_run, &readers[m]), 0);
+}
+
+/* End a reader; it has read all that was published for it. */
+static void reader_join(struct rig *rig, struct reader *readers, uint32_t m, bool *stop)
+{
+	__atomic_store_n(stop, true, __ATOMIC_RELEASE);
+	assert_int_equal(pthread_join(readers[m].thread, NULL), 0);
+	assert_int_equal(readers[m].packets, rig->fanout.outlets[m].packets);
 }
 
 static void readers_start(struct rig *rig, struct reader *readers, const bool *stop)
 {
-	for (uint32_t m = 0; m < rig->policy.member_cnt; m++) {
-		readers[m].view = &rig->members[m].view;
-		readers[m].stop = stop;
-		assert_int_equal(pthread_create(&readers[m].thread, NULL, reader_run, &readers[m]),
-				 0);
-	}
+	for (uint32_t m = 0; m < rig->member_cnt; m++)
+		reader_start(rig, readers, m, stop);
 }
 
-/* End the readers; each has read all that was published for it. */
 static void readers_join(struct rig *rig, struct reader *readers, bool *stop)
 {
-	__atomic_store_n(stop, true, __ATOMIC_RELEASE);
-	for (uint32_t m = 0; m < rig->policy.member_cnt; m++) {
-		assert_int_equal(pthread_join(readers[m].thread, NULL), 0);
-		assert_int_equal(readers[m].packets, rig->fanout.outlets[m].packets);
-	}
+	for (uint32_t m = 0; m < rig->member_cnt; m++)
+		reader_join(rig, readers, m, stop);
 }
 
 /* The worker waits for nobody. */
@@ -230,56 +252,129 @@ static void test_patience(void **state)
 	rig_finish(&rig);
 }
 
+/*
+ * Members come, read for a while and go, some of them with packets in hand; what those had no room
+ * for went to others. A place is taken again at once, with the frames that its last member had.
+ */
+static void test_come_and_go(void **state)
+{
+	struct reader readers[5];
+	struct packet_builder b;
+	struct rig rig;
+	bool stop[5] = {false};
+	uint32_t sent = 0;
+	uint64_t spilled = 0;
+
+	(void)state;
+	make_packet(&b);
+	rig_create(&rig, 5 * 64 + PACKET_BURST);
+	rig_group_overflow(&rig, NULL, METHOD_ROUND_ROBIN, 3, POLICY_SPILL);
+	rig_group(&rig, "udp", METHOD_BROADCAST, 2);
+	rig_connect(&rig, 64, 64);
+	for (uint32_t m = 0; m < 5; m++) {
+		readers[m] = (struct reader){.most = 1 + m * 16, .yields = m % 2, .spilled = m < 3};
+		reader_start(&rig, readers, m, &stop[m]);
+	}
+	for (uint32_t round = 0; round < 3000; round++) {
+		uint32_t m = round / 10 % 5;
+		bool reads = round / 50 % 2; /* all that it has, before it goes */
+
+		send_numbers(&rig, &b, sent + 1, PACKET_BURST);
+		sent += PACKET_BURST;
+		if (round % 3 == 0)
+			fanout_reclaim(&rig.fanout, 2);
+		if (round % 10 != 9)
+			continue;
+		__atomic_store_n(reads ? &stop[m] : &readers[m].dead, true, __ATOMIC_RELEASE);
+		assert_int_equal(pthread_join(readers[m].thread, NULL), 0);
+		rig_leave(&rig, m);
+		assert_int_equal(readers[m].released, rig.fanout.outlets[m].consumed);
+		assert_true(!reads || rig.fanout.outlets[m].discarded == 0);
+		spilled += rig.fanout.outlets[m].spilled;
+		rig_check_sums(&rig, sent);
+		stop[m] = false;
+		readers[m] = (struct reader){
+			.most = 1 + round % 64, .yields = round % 2, .spilled = m < 3};
+		rig_join(&rig, m < 3 ? 0 : 1, m, 64, 64, (uint16_t)(1 + round % 3));
+		reader_start(&rig, readers, m, &stop[m]);
+	}
+	for (uint32_t m = 0; m < 5; m++)
+		reader_join(&rig, readers, m, &stop[m]);
+	rig_check_sums(&rig, sent);
+	assert_int_equal(rig.fanout.faulty, 0);
+	assert_int_equal(rig.fanout.groups[0].no_member, 0);
+	assert_true(spilled > 0);
+	rig_finish(&rig);
+}
+
 /* --- members that sleep
  * ---------------------------------------------------------------------------- */
 
-/* A worker of member `member`, its only one. */
-static void worker_connect(struct rig *rig, struct member *member, uint32_t worker)
-{
-	struct ring *ring;
+struct sleeper {
+	struct consumer consumer;
+	struct xfq_ring rings[2]; /* one per worker */
+	int waker;                /* a message wakes the consumer */
+};
 
+static void sleeper_create(struct sleeper *sleeper, uint32_t workers)
+{
+	int fds[2];
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, fds), 0);
+	memset(sleeper, 0, sizeof(*sleeper));
+	sleeper->consumer.rings = sleeper->rings;
+	sleeper->consumer.ring_cnt = workers;
+	sleeper->consumer.wake_fd = fds[0];
+	strcpy(sleeper->consumer.name, "reader");
+	sleeper->waker = fds[1];
+}
+
+static void sleeper_destroy(struct sleeper *sleeper)
+{
+	close(sleeper->consumer.wake_fd);
+	close(sleeper->waker);
+}
+
+/* A worker of a member, its only one. */
+static void worker_connect(struct rig *rig, struct sleeper *sleeper, uint32_t worker)
+{
 	rig_create(rig, 64 + PACKET_BURST);
 	rig_group(rig, NULL, METHOD_FLOW, 1);
 	rig_connect(rig, 64, 64);
-	ring = &rig->fanout.outlets[0].ring;
-	ring->cons_page = member_cons_page(member, worker);
-	RIG_REQUIRE(xfq_ring_open(&member->rings[worker], ring->shared, xfq_ring_prod_bytes(64),
-				  member_cons_page(member, worker), rig->umem));
+	sleeper->rings[worker] = rig->members[0].view;
 }
 
 /* The end: every frame is back. */
 static void worker_disconnect(struct rig *rig)
 {
-	RIG_REQUIRE(ring_reclaim(&rig->fanout.outlets[0].ring, &rig->frames) == 0);
+	fanout_reclaim(&rig->fanout, 0);
 	rig_check(rig);
 	RIG_REQUIRE(rig->frames.free_cnt == rig->frames.total && rig->fanout.faulty == 0);
 	rig_destroy(rig);
 }
 
 /* As the worker's loop does after each burst. Returns whether it woke the member. */
-static bool worker_wake(struct rig *rig, const struct member *member)
+static bool worker_wake(struct rig *rig, const struct sleeper *sleeper)
 {
-	uint64_t one = 1;
-
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	if (!ring_wants_wake(&rig->fanout.outlets[0].ring))
 		return false;
-	RIG_REQUIRE(write(member->wake_fd, &one, sizeof(one)) == sizeof(one));
+	RIG_REQUIRE(send(sleeper->waker, "", 1, MSG_DONTWAIT) == 1);
 	return true;
 }
 
-static void wait_consumed(const struct member *member, uint64_t packets)
+static void wait_consumed(const struct sleeper *sleeper, uint64_t packets)
 {
-	for (uint32_t i = 1; counter_read(&member->sink.packets) != packets; i++)
+	for (uint32_t i = 1; counter_read(&sleeper->consumer.sink.packets) != packets; i++)
 		if (i % 65536 == 0)
 			sched_yield();
 }
 
 /* A moment, about as many loads long. */
-static void pass_time(const struct member *member, uint32_t loads)
+static void pass_time(const struct sleeper *sleeper, uint32_t loads)
 {
 	while (loads--)
-		(void)counter_read(&member->sink.packets);
+		(void)counter_read(&sleeper->consumer.sink.packets);
 }
 
 /* Two threads at the same time, not in turn, wherever there are two processors. */
@@ -319,7 +414,7 @@ static void write_one(struct rig *rig, const struct packet_builder *b)
 static void test_sleep(void **state)
 {
 	struct packet_builder b;
-	struct member member;
+	struct sleeper sleeper;
 	struct rig rig;
 	uint64_t sent = 0;
 	uint32_t wakes = 0, loads = 100;
@@ -328,27 +423,27 @@ static void test_sleep(void **state)
 
 	(void)state;
 	make_packet(&b);
-	assert_int_equal(member_create(&member, "reader", 1, NULL), 0);
-	worker_connect(&rig, &member, 0);
-	assert_int_equal(member_start(&member, NULL), 0);
+	sleeper_create(&sleeper, 1);
+	worker_connect(&rig, &sleeper, 0);
+	assert_int_equal(consumer_start(&sleeper.consumer, NULL), 0);
 	assert_int_equal(sched_getaffinity(0, sizeof(allowed), &allowed), 0);
-	part_threads(pthread_self(), member.thread);
+	part_threads(pthread_self(), sleeper.consumer.thread);
 	write_one(&rig, &b);
 	for (uint32_t round = 0; round < 60000; round++) {
-		const struct xfq_ring_cons *page = member_cons_page(&member, 0);
+		const struct xfq_ring_cons *page = rig.members[0].cons_page;
 		bool said = round % 16 == 0;
 
 		while (said && !__atomic_load_n(&page->waiting, __ATOMIC_RELAXED))
 			sched_yield();
 		if (!said)
-			pass_time(&member, loads);
+			pass_time(&sleeper, loads);
 		ring_publish(&rig.fanout.outlets[0].ring, 1);
-		woke = worker_wake(&rig, &member);
+		woke = worker_wake(&rig, &sleeper);
 		wakes += woke;
 		if (!said)
 			loads = woke ? loads - loads / 32 : loads + loads / 32 + 1;
 		write_one(&rig, &b); /* the next one */
-		wait_consumed(&member, ++sent);
+		wait_consumed(&sleeper, ++sent);
 		/* not in every round: see ring_wants_wake() */
 		if (round % 32 == 0)
 			assert_int_equal(ring_reclaim(&rig.fanout.outlets[0].ring, &rig.frames), 0);
@@ -357,15 +452,16 @@ static void test_sleep(void **state)
 	assert_int_equal(sched_setaffinity(0, sizeof(allowed), &allowed), 0);
 	/* the last one needs no wake-up: the end is one */
 	ring_publish(&rig.fanout.outlets[0].ring, 1);
-	member_finish(&member);
-	assert_int_equal(member.sink.packets, sent + 1);
-	assert_int_equal(member.sink.bytes, (sent + 1) * b.len);
+	consumer_finish(&sleeper.consumer, sleeper.waker);
+	assert_int_equal(sleeper.consumer.sink.packets, sent + 1);
+	assert_int_equal(sleeper.consumer.sink.bytes, (sent + 1) * b.len);
+	assert_int_equal(ring_reclaim(&rig.fanout.outlets[0].ring, &rig.frames), 0);
 	worker_disconnect(&rig);
-	member_destroy(&member);
+	sleeper_destroy(&sleeper);
 }
 
 struct producer {
-	struct member *member;
+	struct sleeper *sleeper;
 	struct rig rig;
 	uint32_t id;
 	uint64_t sent;
@@ -391,7 +487,7 @@ static void *producer_run(void *argument)
 			room = 1 + round % 40;
 		send_numbers(rig, &b, 1, room);
 		producer->sent += room;
-		worker_wake(rig, producer->member);
+		worker_wake(rig, producer->sleeper);
 		if (round % 100 == 50)
 			usleep(1000);
 		else if (round % 8 == producer->id)
@@ -406,56 +502,55 @@ static void *producer_run(void *argument)
 static void test_two_workers(void **state)
 {
 	static struct producer producers[2];
-	struct member member;
+	struct sleeper sleeper;
 
 	(void)state;
-	assert_int_equal(member_create(&member, "reader", 2, NULL), 0);
+	sleeper_create(&sleeper, 2);
 	for (uint32_t w = 0; w < 2; w++) {
-		producers[w] = (struct producer){.member = &member, .id = w};
-		worker_connect(&producers[w].rig, &member, w);
+		producers[w] = (struct producer){.sleeper = &sleeper, .id = w};
+		worker_connect(&producers[w].rig, &sleeper, w);
 	}
-	assert_int_equal(member_start(&member, NULL), 0);
+	assert_int_equal(consumer_start(&sleeper.consumer, NULL), 0);
 	for (uint32_t w = 0; w < 2; w++)
 		assert_int_equal(
 			pthread_create(&producers[w].thread, NULL, producer_run, &producers[w]), 0);
 	for (uint32_t w = 0; w < 2; w++)
 		assert_int_equal(pthread_join(producers[w].thread, NULL), 0);
-	member_finish(&member);
-	assert_int_equal(member.sink.packets, producers[0].sent + producers[1].sent);
+	consumer_finish(&sleeper.consumer, sleeper.waker);
+	assert_int_equal(sleeper.consumer.sink.packets, producers[0].sent + producers[1].sent);
 	for (uint32_t w = 0; w < 2; w++) {
 		assert_int_equal(rig_offered(&producers[w].rig, 0), producers[w].sent);
 		assert_int_equal(producers[w].rig.fanout.outlets[0].packets, producers[w].sent);
 		worker_disconnect(&producers[w].rig);
 	}
-	member_destroy(&member);
+	sleeper_destroy(&sleeper);
 }
 
 /* A member that never had a packet ends when it is told to; so does one that was never started. */
 static void test_idle_member(void **state)
 {
-	struct member member;
+	struct sleeper sleeper;
 	struct rig rig;
 
 	(void)state;
 	for (uint32_t round = 0; round < 100; round++) {
-		assert_int_equal(member_create(&member, "reader", 1, NULL), 0);
-		worker_connect(&rig, &member, 0);
+		sleeper_create(&sleeper, 1);
+		worker_connect(&rig, &sleeper, 0);
 		if (round % 2)
-			assert_int_equal(member_start(&member, NULL), 0);
-		member_finish(&member);
-		assert_int_equal(member.sink.packets, 0);
+			assert_int_equal(consumer_start(&sleeper.consumer, NULL), 0);
+		consumer_finish(&sleeper.consumer, sleeper.waker);
+		assert_int_equal(sleeper.consumer.sink.packets, 0);
 		worker_disconnect(&rig);
-		member_destroy(&member);
+		sleeper_destroy(&sleeper);
 	}
-	member_destroy(&member); /* zeroed by now */
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_hurry),       cmocka_unit_test(test_patience),
-		cmocka_unit_test(test_sleep),       cmocka_unit_test(test_two_workers),
-		cmocka_unit_test(test_idle_member),
+		cmocka_unit_test(test_come_and_go), cmocka_unit_test(test_sleep),
+		cmocka_unit_test(test_two_workers), cmocka_unit_test(test_idle_member),
 	};
 
 	signal(SIGALRM, stuck);

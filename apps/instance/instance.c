@@ -1,0 +1,324 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "apps/instance/instance.h"
+#include "apps/instance/privileges.h"
+#include "apps/instance/stats_json.h"
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static void __attribute__((format(printf, 2, 3)))
+instance_say(struct instance *instance, const char *format, ...)
+{
+	char text[XFQ_ERROR_TEXT_BYTES];
+	va_list args;
+
+	if (!instance->options.say)
+		return;
+	va_start(args, format);
+	vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	instance->options.say(instance->options.context, text);
+}
+
+/* --- what the control socket asks ------------------------------------------------------------ */
+
+static char *instance_answer_status(void *context, const struct access_asker *asker,
+				    struct xfq_error *error)
+{
+	json_t *object;
+	char *text;
+
+	if (asker && asker->uid != 0 && asker->uid != geteuid()) {
+		xfq_error_set(error, -EACCES,
+			      "only the user that the instance runs as, and root, may ask for its "
+			      "counters");
+		return NULL;
+	}
+	object = instance_status(context);
+	text = object ? json_dumps(object, JSON_COMPACT) : NULL;
+	json_decref(object);
+	if (!text)
+		xfq_error_set(error, -ENOMEM, "no memory for an answer");
+	return text;
+}
+
+static bool instance_allows(const struct config_group *group, const struct access_asker *asker)
+{
+	return !asker || access_allows(&group->access, geteuid(), asker);
+}
+
+static uint32_t instance_answer_groups(void *context, const struct access_asker *asker,
+				       struct protocol_group *groups)
+{
+	struct instance *instance = context;
+
+	for (uint32_t g = 0; g < instance->config.group_cnt; g++) {
+		const struct config_group *from = &instance->config.groups[g];
+		struct protocol_group *to = &groups[g];
+
+		snprintf(to->name, sizeof(to->name), "%s", from->name);
+		snprintf(to->steer, sizeof(to->steer), "%s", method_name(from->steer));
+		to->members = instance->engine.groups[g].member_cnt;
+		to->members_max = from->members_max;
+		to->ring_slots = from->ring_slots;
+		to->joined = instance->engine.groups[g].joined_cnt;
+		to->allowed = from->members_max > 0 && instance_allows(from, asker);
+	}
+	return instance->config.group_cnt;
+}
+
+/* Names of all interfaces, commas between; those that do not fit are left out. */
+static void instance_interfaces(const struct instance *instance, char *to, size_t room)
+{
+	size_t used = 0;
+
+	to[0] = '\0';
+	for (uint32_t i = 0; i < instance->config.interface_cnt; i++) {
+		const char *name = instance->config.interfaces[i].name;
+
+		if (used + strlen(name) + 2 > room)
+			return;
+		used += (size_t)snprintf(to + used, room - used, "%s%s", used ? "," : "", name);
+	}
+}
+
+static void instance_describe(const struct instance *instance, uint32_t slot,
+			      struct protocol_joined *joined, int *fds, uint32_t *fd_cnt)
+{
+	const struct engine *engine = &instance->engine;
+	const struct member *member = &engine->members[slot];
+	uint32_t cnt = 0;
+
+	snprintf(joined->instance, sizeof(joined->instance), "%s", instance->config.name);
+	snprintf(joined->group, sizeof(joined->group), "%s",
+		 instance->config.groups[member->group].name);
+	instance_interfaces(instance, joined->interfaces, sizeof(joined->interfaces));
+	joined->id = member->id;
+	joined->worker_cnt = engine->worker_cnt;
+	joined->ring_slots = member->ring_slots;
+	joined->ring_stride = member_ring_stride(member->ring_slots);
+	joined->cons_stride = member_cons_stride();
+	fds[cnt++] = member->rings.fd;
+	fds[cnt++] = member->cons.fd;
+	for (uint32_t w = 0; w < engine->worker_cnt; w++)
+		fds[cnt++] = engine->workers[w].umem.shm.fd;
+	*fd_cnt = cnt;
+}
+
+/* "web: member 3 (count, pid 812, user 1000)", for those who read what is said. */
+static void instance_name_member(const struct instance *instance, uint32_t slot, char *to,
+				 size_t room)
+{
+	const struct member *member = &instance->engine.members[slot];
+	const char *group = instance->config.groups[member->group].name;
+
+	if (member->pid)
+		snprintf(to, room, "%s: member %u (%s, pid %d, user %u)", group, member->id,
+			 member->process, member->pid, member->uid);
+	else
+		snprintf(to, room, "%s: member %u (%s)", group, member->id, member->process);
+}
+
+static int instance_answer_join(void *context, const struct access_asker *asker,
+				const struct protocol_request *request, int fd,
+				struct protocol_joined *joined, int *fds, uint32_t *fd_cnt,
+				uint32_t *slot, struct xfq_error *error)
+{
+	struct instance *instance = context;
+	const struct config *config = &instance->config;
+	struct engine_join join = {
+		.ring_slots = request->ring_slots,
+		.weight = request->weight ? request->weight : 1,
+		.wake_fd = fd,
+		.pid = asker ? asker->pid : getpid(),
+		.uid = asker ? asker->uid : geteuid(),
+		.process = request->process,
+		.lent = true,
+	};
+	int code;
+
+	while (join.group < config->group_cnt &&
+	       strcmp(config->groups[join.group].name, request->group) != 0)
+		join.group++;
+	if (join.group == config->group_cnt)
+		return xfq_error_set(error, -ESRCH, "instance %s has no group %s", config->name,
+				     request->group);
+	if (!instance_allows(&config->groups[join.group], asker))
+		return xfq_error_set(error, -EACCES,
+				     "group %s: user %u may not join; its access: in the config "
+				     "says who may",
+				     request->group, join.uid);
+	code = engine_join(&instance->engine, &join, slot, error);
+	if (code)
+		return code;
+	instance_describe(instance, *slot, joined, fds, fd_cnt);
+	return 0;
+}
+
+static int instance_member_ready(void *context, uint32_t slot, struct xfq_error *error)
+{
+	struct instance *instance = context;
+	int code = engine_admit(&instance->engine, slot, error);
+	char who[128];
+
+	instance_name_member(instance, slot, who, sizeof(who));
+	instance_say(instance, "%s %s%s", who, code ? "could not join: " : "joined",
+		     code ? error->text : "");
+	return code;
+}
+
+/* A member is gone: say so, and what it lost. */
+static void instance_member_left(void *context, uint32_t slot, const char *why)
+{
+	struct instance *instance = context;
+	bool admitted = instance->engine.members[slot].kind == MEMBER_JOINED;
+	struct stats_member last;
+	char who[128];
+
+	instance_name_member(instance, slot, who, sizeof(who));
+	last = engine_leave(&instance->engine, slot, why);
+	if (!admitted)
+		return; /* nobody has heard of it */
+	instance_say(instance, "%s %s: read %llu, lost %llu, discarded %llu", who, why,
+		     (unsigned long long)last.consumed,
+		     (unsigned long long)(last.lost_ring + last.lost_quota + last.lost_detached),
+		     (unsigned long long)last.discarded);
+}
+
+static const struct control_handler instance_handler = {
+	.status = instance_answer_status,
+	.groups = instance_answer_groups,
+	.join = instance_answer_join,
+	.ready = instance_member_ready,
+	.leave = instance_member_left,
+};
+
+/* --- life ------------------------------------------------------------------------------------ */
+
+int instance_create(struct instance *instance, struct config *config,
+		    const struct instance_options *options, struct xfq_error *error)
+{
+	const char *name;
+	int code;
+
+	memset(instance, 0, sizeof(*instance));
+	instance->config = *config;
+	memset(config, 0, sizeof(*config));
+	instance->options = *options;
+	instance->control.epoll_fd = -1;
+	code = engine_create(&instance->engine, &instance->config, &options->engine, error);
+	if (code) {
+		config_destroy(&instance->config);
+		memset(instance, 0, sizeof(*instance));
+		return code;
+	}
+	name = options->socket ? instance->config.name : NULL;
+	code = control_open(&instance->control, name, &instance_handler, instance, error);
+	if (code)
+		instance_destroy(instance);
+	return code;
+}
+
+int instance_start(struct instance *instance, struct xfq_error *error)
+{
+	int code = engine_attach(&instance->engine, error);
+
+	if (code == 0 && instance->options.drop_privileges)
+		code = privileges_drop(error);
+	return code ? code : engine_start(&instance->engine, error);
+}
+
+nfds_t instance_poll(const struct instance *instance, struct pollfd *fds)
+{
+	nfds_t cnt = 0;
+
+	/* poll skips negative descriptors: there is nothing to watch where a file is read */
+	fds[cnt++] = (struct pollfd){.fd = instance->control.epoll_fd, .events = POLLIN};
+	fds[cnt++] = (struct pollfd){.fd = instance->engine.notice_fd, .events = POLLIN};
+	fds[cnt++] = (struct pollfd){.fd = instance->engine.watch.fd, .events = POLLIN};
+	return cnt;
+}
+
+static void instance_changed(const char *name, enum interface_event event, void *context)
+{
+	struct instance *instance = context;
+
+	switch (event) {
+	case INTERFACE_GONE:
+		instance_say(instance, "%s: the interface went away", name);
+		instance->failed = true;
+		break;
+	case INTERFACE_DOWN:
+		instance_say(instance, "%s: the link is down", name);
+		break;
+	case INTERFACE_UP:
+		instance_say(instance, "%s: the link is up again", name);
+		break;
+	}
+}
+
+/* A worker has detached a member that lied: it is told why, and is one no more. */
+static void instance_fault(uint32_t slot, const char *what, void *context)
+{
+	struct instance *instance = context;
+	char who[128];
+
+	instance_name_member(instance, slot, who, sizeof(who));
+	instance_say(instance, "%s is faulty and was detached: %s", who, what);
+	/* first the workers: they may be about to wake it */
+	instance_member_left(instance, slot, "faulty");
+	control_dismiss(&instance->control, slot, -ECONNABORTED, what);
+}
+
+enum instance_state instance_serve(struct instance *instance)
+{
+	struct engine *engine = &instance->engine;
+	struct pollfd watch = {.fd = engine->watch.fd, .events = POLLIN};
+	uint64_t cnt;
+
+	if (read(engine->notice_fd, &cnt, sizeof(cnt)) == sizeof(cnt))
+		engine_faults(engine, instance_fault, instance);
+	control_serve(&instance->control);
+	if (poll(&watch, 1, 0) > 0 && engine_watch(engine, instance_changed, instance) == 0) {
+		instance_say(instance, "no interface is left");
+		return INSTANCE_ALONE;
+	}
+	return engine->options.read_path && engine_is_done(engine) ? INSTANCE_DONE : INSTANCE_RUNS;
+}
+
+json_t *instance_status(struct instance *instance)
+{
+	struct stats stats;
+	json_t *object;
+
+	if (engine_stats(&instance->engine, &stats))
+		return NULL;
+	object = stats_json(&stats);
+	stats_destroy(&stats);
+	return object;
+}
+
+int instance_stop(struct instance *instance, struct xfq_error *error)
+{
+	int code;
+
+	if (!instance->engine.config)
+		return 0; /* it was never made: its descriptors are none */
+	code = engine_stop(&instance->engine, error);
+	/* after the engine: members that sleep were woken, and have read to their end */
+	control_close(&instance->control, "the instance has ended");
+	return code;
+}
+
+void instance_destroy(struct instance *instance)
+{
+	if (!instance->engine.config)
+		return;
+	instance_stop(instance, NULL);
+	engine_destroy(&instance->engine);
+	config_destroy(&instance->config);
+	memset(instance, 0, sizeof(*instance));
+	instance->control.epoll_fd = -1;
+}
