@@ -6,6 +6,8 @@
 #	client lan0 ---+---+--- srv0 server          part 2: xfq run examples/guard.yaml on srv0
 #	                   |
 #	                   +--- mon0 monitor         part 1: xfq run examples/demo.yaml on mon0
+#	                                             part 3: xfq run examples/share.yaml on mon0, and
+#	                                                     three processes that join it
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 . "$root/scripts/deps.sh"
@@ -269,6 +271,84 @@ check_pings() {
 		"answered, of ${sent:-0}, from before XFQ started until after its end"
 }
 
+# join_start TAG: a process of a user with no privileges joins the group `flows`; copies of the program
+# and the way to the control socket are readable for all
+join_start() {
+	setpriv --reuid=65534 --regid=65534 --clear-groups "$netns_dir/xfq" join flows --json \
+		>"$netns_dir/$1.join" 2>"$netns_dir/$1.said" &
+	process_pid=$!
+	process_list+=("$process_pid")
+	wait_until 10 joined "$process_pid" && return 0
+	cat "$netns_dir/$1.said" >&2
+	return 1
+}
+
+# joined PID: whether the instance has this member
+joined() {
+	"$XFQ_BIN" status share --json | jq -e --argjson pid "$1" '.groups.flows.members[] | select(.pid == $pid)'
+} >/dev/null 2>&1
+
+part_share() {
+	local tcpdump xfq wire=$netns_dir/share.pcap one two stopped lost config=$root/examples/share.yaml
+	say "Part 3: three processes without privileges join a group of examples/share.yaml; one is stopped"
+	install -m 755 "$XFQ_BIN" "$netns_dir/xfq"
+	xfq_start monitor "$config" share --json
+	xfq=$process_pid
+	xfq_ready "$xfq" share || { cat "$netns_dir/share.err" >&2 && return 1; }
+	join_start one && one=$process_pid
+	join_start two && two=$process_pid
+	join_start stopped && stopped=$process_pid
+	kill -STOP "$stopped"
+	capture_start switch mirror "$wire"
+	tcpdump=$process_pid
+	lost=$(netns_counter switch mirror tx.dropped)
+	switch_plug switch mirror
+	netns_exec client iperf3 --client "$server4" --port 5201 --time 3 --parallel 16 --bitrate 4M >/dev/null
+	sleep 1
+	switch_unplug switch mirror
+	capture_stop "$tcpdump" "$wire"
+	lost=$(($(netns_counter switch mirror tx.dropped) - lost))
+	xfq_end "$xfq" share
+	kill -CONT "$stopped"
+	process_wait "$one" 5 && process_wait "$two" 5 && process_wait "$stopped" 5
+	cat "$netns_dir/share.err"
+	sed 's/^/one of the three: /' "$netns_dir/one.said"
+	check_share "$netns_dir/share.out" "$wire" "$lost" "$one" "$two" "$stopped"
+}
+
+# check_share JSON CAPTURE LOST PID PID STOPPED
+check_share() {
+	local tag pid read told lost json=$1 pids=("${@:4}")
+	say "what XFQ counted, and whether it adds up"
+	check_sums "$json" "$(capture_count "$2")" "$3"
+	check_groups "$json" "$2" '' "$3"
+	say "each process, by its own count"
+	for tag in one two stopped; do
+		pid=${pids[0]}
+		pids=("${pids[@]:1}")
+		read=$(share_member "$json" "$pid" .packets)
+		lost=$(share_member "$json" "$pid" .lost)
+		told=$(jq .packets "$netns_dir/$tag.join")
+		if [ "$tag" = stopped ]; then
+			check_line "$(holds "$told" -eq "$read" -a "$lost" -gt 0)" "$tag" "$told" \
+				"what fitted its ring, read once it went on; $lost more lost, all of them its own"
+		else
+			check_line "$(holds "$told" -eq "$read" -a "$lost" -eq 0)" "$tag" "$told" \
+				"delivered by XFQ: $read, lost $lost"
+		fi
+	done
+}
+
+# share_member JSON PID KEY
+share_member() {
+	jq --argjson pid "$2" ".groups.flows.members[] | select(.pid == \$pid) | $3" "$1"
+}
+
+# holds CONDITION...: true or false
+holds() {
+	[ "$@" ] && echo true || echo false
+}
+
 live() {
 	if [ "$(id -u)" -ne 0 ]; then
 		echo "needs root, for namespaces and XDP; a capture file needs none: ./demo.sh --offline FILE" >&2
@@ -281,6 +361,7 @@ live() {
 	servers_start
 	part_mirror
 	part_guard
+	part_share
 	say "$(check_summary)"
 	[ "$check_failed" -eq 0 ]
 }

@@ -49,7 +49,6 @@ def by_action(action): sum((.filter.rules[], .filter.default) | select(.action =
 def not_zero($verdict): .verdicts[$verdict] as $n
 	| if ($n // 0) > 0 then " + \($verdict) \($n)" else "" end;
 def members: [.members[].packets | tostring] | join(" + ");
-def shares: if .steer == "broadcast" then .members | length else 1 end;
 
 .verdicts as $v
 | line($wire == sum($v[]) + $lost; "wire"; $wire;
@@ -64,16 +63,21 @@ line($v.drop == by_action("drop"); "dropped"; $v.drop; "the sum of the rules tha
 		+ "(\([.workers[].received | tostring] | join(" + ")))"
 		+ " + lost before: socket \($dropped), ring full \($full)")),
 (.groups | to_entries[] | .key as $name | .value
-	| sum(.members[].packets) as $delivered | sum(.members[].lost) as $lost_cnt
-	| sum(.members[] | .lost_ring, .lost_quota, .lost_detached) as $kinds
-	| line(.packets * shares == $delivered + $lost_cnt and $lost_cnt == $kinds
-			and $delivered == sum(.members[].consumed); $name; .packets * shares;
-		"\(.members | length) members (\(members))"
-		+ if shares > 1 then ", each packet to all" else "" end
+	| (.members + [.left]) as $all
+	| sum($all[].packets) as $delivered | sum($all[].lost) as $lost_cnt
+	| sum($all[] | .lost_ring, .lost_quota, .lost_detached) as $kinds
+	| sum($all[] | .consumed, .discarded // 0, .queued // 0) as $read
+	| line(.offered == $delivered + $lost_cnt and $lost_cnt == $kinds and $delivered == $read
+			and (.steer == "broadcast" or .packets == .offered + .no_member);
+		$name; .offered;
+		(if .members | length > 0 then "\(.members | length) members (\(members))" else "no members" end)
+		+ if .left.members > 0 then " + \(.left.packets) to \(.left.members) that left" else "" end
+		+ if .steer == "broadcast" then ", each packet to all" else "" end
 		+ " + lost \($lost_cnt)"
-		+ if $lost_cnt > 0 then " (ring \(sum(.members[].lost_ring)), quota "
-			+ "\(sum(.members[].lost_quota)), detached \(sum(.members[].lost_detached)))"
-		else "" end))'
+		+ if $lost_cnt > 0 then " (ring \(sum($all[].lost_ring)), quota "
+			+ "\(sum($all[].lost_quota)), detached \(sum($all[].lost_detached)))"
+		else "" end
+		+ if .no_member > 0 then "; \(.no_member) more came while nobody was there" else "" end))'
 
 # check_sums JSON WIRE LOST
 check_sums() {
