@@ -26,7 +26,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define WAKER_FAIR_NS  30000   /* twice what waking a thread on a CPU that sleeps costs in a VM */
+#define WAKER_FAIR_NS  30000   /* three times what waking a thread costs in a VM: bench_wake */
 #define WAKER_GRACE_NS 2000000 /* a debt up to this is none: interrupts may have been charged */
 #define WAKER_SHARE    16
 
