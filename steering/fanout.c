@@ -118,8 +118,7 @@ static void fanout_blame(struct fanout *fanout, struct outlet *outlet)
 {
 	const struct ring *ring = &outlet->ring;
 
-	/* read again: a member that scribbles may have changed it, but it is a word to be shown */
-	outlet->fault_cons = __atomic_load_n(&ring->cons_page->cons, __ATOMIC_RELAXED);
+	outlet->fault_cons = ring->refused;
 	outlet->fault_reclaimed = ring->reclaimed;
 	outlet->fault_prod = ring->prod;
 	/* anyone may ask whether there is a fault, and then reads the three words */

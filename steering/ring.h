@@ -30,6 +30,7 @@ struct ring {
 	uint32_t prod;
 	uint32_t reclaimed;
 	uint32_t woken_at; /* prod when the member was last woken */
+	uint32_t refused;  /* the cons that ring_reclaim() refused */
 	bool woken;
 };
 
@@ -135,8 +136,10 @@ static inline int ring_reclaim(struct ring *ring, struct frame_table *table)
 		return 0;
 	/* pairs with the release store of cons in xfq_ring_release() */
 	cons = __atomic_load_n(&ring->cons_page->cons, __ATOMIC_ACQUIRE);
-	if (cons - ring->reclaimed > ring->prod - ring->reclaimed)
+	if (cons - ring->reclaimed > ring->prod - ring->reclaimed) {
+		ring->refused = cons;
 		return -EPROTO;
+	}
 	ring_reclaim_to(ring, cons, table);
 	return 0;
 }
