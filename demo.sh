@@ -8,6 +8,8 @@
 #	                   +--- mon0 monitor         part 1: xfq run examples/demo.yaml on mon0
 #	                                             part 3: xfq run examples/share.yaml on mon0, and
 #	                                                     three processes that join it
+#	                                             part 4: xfq run examples/blocklist.yaml on srv0, its
+#	                                                     rules and set changed while it runs
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 . "$root/scripts/deps.sh"
@@ -344,6 +346,58 @@ share_member() {
 	jq --argjson pid "$2" ".groups.flows.members[] | select(.pid == \$pid) | $3" "$1"
 }
 
+# live_ask COMMAND...: a subcommand of xfq to the instance of part 4; what it says is shown where it fails
+live_ask() {
+	local said
+	said=$("$XFQ_BIN" "$@" 2>&1) && return 0
+	echo "xfq $*: $said" >&2
+	return 1
+}
+
+part_live() {
+	local xfq iperf config=$netns_dir/live.yaml
+	say "Part 4: rules change under a running transfer: examples/blocklist.yaml, on the server's interface"
+	: >"$netns_dir/results"
+	cp "$root/examples/blocklist.txt" "$netns_dir"
+	sed 's/name: eth0/name: srv0/; 1i name: live' "$root/examples/blocklist.yaml" >"$config"
+	netns_start client "$netns_dir/live.iperf" iperf3 --json --client "$server4" --bind "$client4" --port 5202 --time 8 --bitrate 20M
+	iperf=$process_pid
+	xfq_start server "$config" live --json
+	xfq=$process_pid
+	xfq_ready "$xfq" live || { cat "$netns_dir/live.err" >&2 && return 1; }
+	try_all listed "$blocked4" "$blocked6"
+	live_ask set del blocklist "${blocked4%.*}.0/24" "${blocked6%::*}::/48"
+	try_all deleted "$blocked4" "$blocked6"
+	live_ask set add blocklist "$blocked4" "$blocked6"
+	try_all added "$blocked4" "$blocked6"
+	sed -i 's/^  rules:/&\n    - { action: drop, match: "icmp or (icmp6 and ip6[40] == 128)" }/' "$config"
+	live_ask reload
+	note reloaded:ping reach "$client4" "$server4"
+	note reloaded:ping reach "$client6" "$server6"
+	"$XFQ_BIN" filter show
+	kill -KILL "$xfq"
+	process_wait "$xfq" 5 2>/dev/null
+	try_all killed "$blocked4" "$blocked6"
+	process_wait "$iperf" 15
+	check_live
+}
+
+check_live() {
+	local bytes
+	say "from an address of the list"
+	check_results listed failed "got nothing, of TRIES"
+	say "xfq set del: the prefix is taken out"
+	check_results deleted ok "answered, of TRIES"
+	say "xfq set add: the address is put in"
+	check_results added failed "got nothing, of TRIES"
+	say "xfq reload, with a rule against ping"
+	check_results reloaded failed "got nothing, of TRIES"
+	say "after kill -9 of XFQ"
+	check_results killed ok "answered, of TRIES"
+	bytes=$(jq '.end.sum_received.bytes // 0' "$netns_dir/live.iperf")
+	check_line "$(holds "$bytes" -gt 10000000)" transfer "$bytes" "bytes of a transfer that ran through all of this"
+}
+
 # holds CONDITION...: true or false
 holds() {
 	[ "$@" ] && echo true || echo false
@@ -362,6 +416,7 @@ live() {
 	part_mirror
 	part_guard
 	part_share
+	part_live
 	say "$(check_summary)"
 	[ "$check_failed" -eq 0 ]
 }

@@ -43,7 +43,7 @@ skipped() {
 		build/Testing/Temporary/LastTest.log
 }
 
-deps_install "${deps_build[@]}" "${deps_test[@]}" "${deps_net[@]}"
+deps_install "${deps_build[@]}" "${deps_test[@]}" "${deps_net[@]}" "${deps_vm[@]}"
 presets=(release asan tsan fuzz)
 for preset in "${presets[@]}"; do
 	build "$preset"

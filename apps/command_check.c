@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "apps/commands.h"
 #include "apps/instance/access_text.h"
-#include "apps/instance/rule_text.h"
+#include "apps/instance/config_advice.h"
+#include "apps/instance/filter_json.h"
+#include "apps/instance/lockout.h"
 #include "steering/policy.h"
 #include "workers/config.h"
 #include "workers/interface.h"
@@ -15,34 +17,24 @@
 static const char check_help[] =
 	"Usage: xfq check CONFIG [--json]\n"
 	"Parse and compile everything in CONFIG and print the plan; needs no root and changes\n"
-	"nothing. Every error is a line FILE:LINE: text.\n\n"
+	"nothing. Every error is a line FILE:LINE: text. So is what is allowed and hardly\n"
+	"meant, as a warning.\n\n"
 	"  --json    the plan as one JSON object\n\n"
 	"Exit status: 0 the config is good, 1 it has errors, 2 usage.\n";
 
-static json_t *check_rules(const struct config *config)
+static void check_filter(json_t *plan, const struct filter *filter)
 {
-	const struct xdp_policy *policy = &config->filter.policy;
-	json_t *rules = json_array();
-	char text[128];
+	static const char *const malformed[] = {[XDP_MALFORMED_BY_RULES] = "rules",
+						[XDP_MALFORMED_DROP] = "drop",
+						[XDP_MALFORMED_PASS] = "pass"};
 
-	for (uint32_t i = 0; i < policy->rule_cnt; i++) {
-		rule_text(&config->filter, &policy->rules[i], text, sizeof(text));
-		json_array_append_new(
-			rules, json_pack("{s:I, s:s, s:s}", "id", (json_int_t)i, "action",
-					 rule_verdict_name(policy->rules[i].action), "what", text));
-	}
-	return rules;
-}
-
-static json_t *check_sets(const struct config *config)
-{
-	json_t *sets = json_object();
-
-	for (uint32_t i = 0; i < config->filter.set_cnt; i++)
-		json_object_set_new(
-			sets, config->filter.sets[i].name,
-			json_integer((json_int_t)config->filter.sets[i].nets.prefix_cnt));
-	return sets;
+	json_object_set_new(plan, "rules", filter_json_rules(filter));
+	json_object_set_new(plan, "default",
+			    json_string(filter_action_name(filter->default_action)));
+	json_object_set_new(plan, "malformed", json_string(malformed[filter->malformed]));
+	json_object_set_new(plan, "fragments",
+			    json_string(filter->fragments ? "follow" : "ignore"));
+	json_object_set_new(plan, "shunt", json_integer(filter->shunt_flows));
 }
 
 /* One group, compiled: the size of the expression in classic BPF instructions. NULL: no memory. */
@@ -198,45 +190,90 @@ static void check_print_group(const char *name, const json_t *group)
 		printf(", none may join\n");
 }
 
+static void check_print_filter(const json_t *filter, const char *name)
+{
+	const json_t *rules = json_object_get(filter, "rules"), *rule;
+	size_t i;
+
+	json_array_foreach((json_t *)(uintptr_t)rules, i, rule)
+	{
+		printf("%srule %zu (line %lld): %s %s\n", name, i, check_number(rule, "line"),
+		       check_text(rule, "action"), check_text(rule, "what"));
+	}
+	printf("%sdefault: %s\n", name, check_text(filter, "default"));
+}
+
 static void check_print(json_t *plan)
 {
 	const char *name;
 	json_t *item;
-	size_t i;
 
 	printf("instance %s\n", check_text(plan, "name"));
 	check_print_machine(plan);
 	json_object_foreach(json_object_get(plan, "sets"), name, item)
-		printf("set %s: %lld prefixes\n", name, (long long)json_integer_value(item));
-	json_array_foreach(json_object_get(plan, "rules"), i, item) printf(
-		"rule %zu: %s %s\n", i, check_text(item, "action"), check_text(item, "what"));
-	printf("default: %s\n", check_text(plan, "default"));
+		printf("set %s: %s, %lld members\n", name, check_text(item, "type"),
+		       check_number(item, "members"));
+	check_print_filter(plan, "");
+	printf("malformed %s, fragments %s, shunt %lld flows\n", check_text(plan, "malformed"),
+	       check_text(plan, "fragments"), check_number(plan, "shunt"));
+	if (json_object_get(plan, "egress"))
+		check_print_filter(json_object_get(plan, "egress"), "egress ");
 	json_object_foreach(json_object_get(plan, "groups"), name, item)
 		check_print_group(name, item);
+}
+
+struct check_advised {
+	const char *path;
+	json_t *warnings;
+};
+
+static void check_warn(void *context, uint32_t line, const char *text)
+{
+	const struct check_advised *advised = context;
+
+	if (line)
+		fprintf(stderr, "%s:%u: warning: %s\n", advised->path, line, text);
+	else
+		fprintf(stderr, "%s: warning: %s\n", advised->path, text);
+	json_array_append_new(advised->warnings,
+			      json_pack("{s:I, s:s}", "line", (json_int_t)line, "text", text));
+}
+
+/* What xfq run would refuse without --force, here and now. */
+static void check_session(const struct config *config, struct check_advised *advised)
+{
+	char session[LOCKOUT_TEXT_BYTES];
+	struct xfq_error error;
+
+	if (lockout_find(session) && lockout_check(config, session, &error) == -EPERM)
+		check_warn(advised, 0, error.text);
 }
 
 static int check_plan(const struct config *config, bool as_json)
 {
 	struct placement_hint hints[XDP_QUEUES_MAX];
 	json_t *interfaces = json_array(), *workers = json_array();
-	json_t *plan = json_object();
+	json_t *plan = json_object(), *warnings = json_array();
+	struct check_advised advised = {config->path, warnings};
 	uint32_t worker_cnt = check_interfaces(config, interfaces, hints);
 	int code = check_workers(config, worker_cnt, hints, workers);
 
 	json_object_set_new(plan, "name", json_string(config->name));
 	json_object_set_new(plan, "interfaces", interfaces);
 	json_object_set_new(plan, "workers", workers);
-	json_object_set_new(plan, "sets", check_sets(config));
-	json_object_set_new(plan, "rules", check_rules(config));
-	json_object_set_new(plan, "default",
-			    json_string(rule_verdict_name(config->filter.policy.default_verdict)));
+	json_object_set_new(plan, "sets",
+			    filter_json_sets(config->filter.sets, config->filter.set_cnt));
+	check_filter(plan, &config->filter);
+	if (config->has_egress) {
+		json_object_set_new(plan, "egress", json_object());
+		check_filter(json_object_get(plan, "egress"), &config->egress);
+	}
 	json_object_set_new(plan, "groups", check_groups(config));
-	if (code == 0 && config->group_cnt == 0 &&
-	    config->filter.policy.default_verdict == XDP_VERDICT_STEER)
-		fprintf(stderr,
-			"%s: warning: no groups: what is steered is taken from the stack and goes "
-			"nowhere\n",
-			config->path);
+	json_object_set_new(plan, "warnings", warnings);
+	if (code == 0) {
+		config_advise(config, check_warn, &advised);
+		check_session(config, &advised);
+	}
 	if (code == 0 && as_json) {
 		json_dumpf(plan, stdout, JSON_INDENT(1));
 		putchar('\n');

@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "apps/commands.h"
 #include "apps/instance/instance.h"
+#include "apps/instance/lockout.h"
+#include "apps/instance/notices.h"
 #include "apps/stats_table.h"
 #include <errno.h>
 #include <getopt.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -13,15 +16,25 @@
 #include <unistd.h>
 
 static const char run_help[] =
-	"Usage: xfq run CONFIG [--read FILE] [--write DIR] [--for SECONDS] [--json] [--live]\n"
+	"Usage: xfq run CONFIG [--read FILE [--xdp]] [--write DIR] [--for SECONDS] [--json] "
+	"[--live]\n"
+	"               [--no-reload] [--force]\n"
 	"Steer packets as CONFIG says, in the foreground, until Ctrl-C; then print a summary.\n\n"
 	"  --read FILE    take packets from a capture file (pcap, pcapng, - for standard input)\n"
 	"                 instead of the interfaces; needs no root; ends with the file\n"
+	"  --xdp          with --read: the first pass really runs in the kernel, by test runs of "
+	"the\n"
+	"                 very program that would be on an interface; needs root\n"
 	"  --write DIR    every member writes what it gets to DIR/GROUP.MEMBER.pcapng\n"
 	"  --for SECONDS  end after that time\n"
 	"  --json         the summary as one JSON object on standard output\n"
 	"  --live         show a table while running: redrawn each second on a terminal, else\n"
-	"                 printed every 5 s (on a terminal it is shown anyway)\n\n"
+	"                 printed every 5 s (on a terminal it is shown anyway)\n"
+	"  --no-reload    once it runs, give up every privilege: the config cannot be reloaded "
+	"then,\n"
+	"                 nor can sets be changed for which the kernel makes new maps\n"
+	"  --force        even if that cuts the SSH session that this is started from\n\n"
+	"SIGHUP, and xfq reload, have it read CONFIG again; not with --read.\n\n"
 	"Exit status: 0 done, 1 failed, 2 usage.\n";
 
 #define RUN_TABLE_SECONDS 5 /* between tables where there is no terminal */
@@ -32,7 +45,7 @@ struct run_arguments {
 	const char *config_path;
 	struct engine_options engine;
 	double seconds; /* 0: until it is told to end */
-	bool json, live;
+	bool json, live, no_reload, force;
 };
 
 struct run {
@@ -41,6 +54,7 @@ struct run {
 	struct instance instance;
 	int signal_fd, tick_fd, end_fd;
 	json_t *before;                        /* last live snapshot, for the rates */
+	char session[LOCKOUT_TEXT_BYTES];      /* SSH, that must not be cut; "": none */
 	char notes[RUN_NOTES][RUN_NOTE_BYTES]; /* a ring */
 	uint32_t note_cnt;
 	uint64_t ticks;
@@ -112,6 +126,27 @@ static void run_draw(struct run *run)
 	run->before = now;
 }
 
+/* Whether a signal asks for another look at the config. The kernel sends SIGHUP where the terminal
+ * is gone: that ends. */
+static bool run_is_reload(const struct run *run, const struct signalfd_siginfo *signal_info)
+{
+	return signal_info->ssi_signo == SIGHUP && signal_info->ssi_code != SI_KERNEL &&
+	       !run->arguments.engine.read_path;
+}
+
+static void run_reload(struct run *run)
+{
+	struct config_errors errors = {0};
+
+	if (instance_reload_file(&run->instance, NULL, run->session[0] ? run->session : NULL,
+				 &errors)) {
+		for (size_t i = 0; i < errors.cnt; i++)
+			run_say(run, "%s", errors.lines[i].text);
+		run_say(run, "not reloaded: everything stays as it was");
+	}
+	config_errors_destroy(&errors);
+}
+
 /* One round of the control loop. Returns whether to go on. */
 static bool run_round(struct run *run)
 {
@@ -128,8 +163,10 @@ static bool run_round(struct run *run)
 	if (poll(fds, cnt, -1) < 0)
 		return errno == EINTR;
 	if (fds[0].revents) {
-		(void)!read(run->signal_fd, &signal_info, sizeof(signal_info));
-		return false;
+		if (read(run->signal_fd, &signal_info, sizeof(signal_info)) < 0 ||
+		    !run_is_reload(run, &signal_info))
+			return false;
+		run_reload(run);
 	}
 	if (fds[1].revents)
 		return false;
@@ -154,11 +191,14 @@ static void run_announce(struct run *run)
 		const struct stats_interface *to = &stats.interfaces[i];
 		const struct interface *from = &run->instance.engine.interfaces[i];
 
-		run_say(run, "%s: %s (%s), XDP %s, AF_XDP %s, %u queue%s, frames in %s", stats.name,
-			to->name, to->driver, to->mode, to->zero_copy ? "zero-copy" : "copy mode",
+		run_say(run, "%s: %s (%s), %s%s%s, %u queue%s, frames in %s", stats.name, to->name,
+			to->driver, run->instance.engine.packet[i] ? "" : "XDP ", to->mode,
+			run->instance.engine.packet[i] ? ""
+			: to->zero_copy                ? ", AF_XDP zero-copy"
+						       : ", AF_XDP copy mode",
 			to->queues, to->queues == 1 ? "" : "s",
 			stats.huge_pages ? "huge pages" : "ordinary pages");
-		if (run->instance.engine.modes[i] == LOADER_MODE_GENERIC && from->merging)
+		if (run->instance.engine.modes[i] == ATTACH_MODE_GENERIC && from->merging)
 			run_say(run,
 				"%s: generic XDP sees packets after the stack has merged them, and "
 				"those that do not fit a frame are passed on: ethtool -K %s gro "
@@ -174,10 +214,18 @@ static void run_announce(struct run *run)
 		if (stats.workers[i].shared_cpu)
 			run_say(run, "worker %u shares CPU %d with another worker", i,
 				stats.workers[i].cpu);
-	if (stats.group_cnt == 0 &&
-	    run->instance.config.filter.policy.default_verdict == XDP_VERDICT_STEER)
+	if (stats.group_cnt == 0 && run->instance.config->filter.default_action == FILTER_STEER)
 		run_say(run, "no groups: what is steered is taken from the stack and goes nowhere");
+	notices_of_engine(&run->instance.engine, run_listen, run);
 	stats_destroy(&stats);
+}
+
+/* Whether this would cut the session that it is started from, which nobody insisted on. */
+static bool run_would_lock_out(struct run *run, struct xfq_error *error)
+{
+	if (run->arguments.force || run->arguments.engine.read_path || !lockout_find(run->session))
+		return false;
+	return lockout_check(&run->config, run->session, error) == -EPERM;
 }
 
 static int run_set_up(struct run *run, struct xfq_error *error)
@@ -186,10 +234,15 @@ static int run_set_up(struct run *run, struct xfq_error *error)
 		.engine = run->arguments.engine,
 		.socket = !run->arguments.engine.read_path,
 		.drop_privileges = true,
+		.no_reload = run->arguments.no_reload,
 		.say = run_listen,
 		.context = run,
 	};
-	int code = instance_create(&run->instance, &run->config, &options, error);
+	int code;
+
+	if (!run->arguments.engine.read_path)
+		notices_probe(&run->config);
+	code = instance_create(&run->instance, &run->config, &options, error);
 
 	return code ? code : instance_start(&run->instance, error);
 }
@@ -235,7 +288,7 @@ static int run_loop(struct run *run)
 	struct xfq_error error = {0};
 	int status = COMMAND_DONE;
 
-	if (run_set_up(run, &error)) {
+	if (run_would_lock_out(run, &error) || run_set_up(run, &error)) {
 		fprintf(stderr, "xfq run: %s\n", error.text);
 		return COMMAND_FAILED;
 	}
@@ -256,19 +309,21 @@ static int run_loop(struct run *run)
 /* Read the arguments. COMMAND_DONE to go on; *ended where only help was asked for. */
 static int run_parse(int argc, char **argv, struct run_arguments *arguments, bool *ended)
 {
-	static const struct option options[] = {{"read", required_argument, NULL, 'r'},
-						{"write", required_argument, NULL, 'w'},
-						{"for", required_argument, NULL, 'f'},
-						{"json", no_argument, NULL, 'j'},
-						{"live", no_argument, NULL, 'l'},
-						{"help", no_argument, NULL, 'h'},
-						{0}};
+	static const struct option options[] = {
+		{"read", required_argument, NULL, 'r'}, {"write", required_argument, NULL, 'w'},
+		{"xdp", no_argument, NULL, 'x'},        {"for", required_argument, NULL, 'f'},
+		{"json", no_argument, NULL, 'j'},       {"live", no_argument, NULL, 'l'},
+		{"no-reload", no_argument, NULL, 'n'},  {"force", no_argument, NULL, 'F'},
+		{"help", no_argument, NULL, 'h'},       {0}};
 	int option;
 
 	while ((option = getopt_long(argc, argv, "h", options, NULL)) != -1) {
 		switch (option) {
 		case 'r':
 			arguments->engine.read_path = optarg;
+			break;
+		case 'x':
+			arguments->engine.read_xdp = true;
 			break;
 		case 'w':
 			arguments->engine.write_dir = optarg;
@@ -283,6 +338,12 @@ static int run_parse(int argc, char **argv, struct run_arguments *arguments, boo
 		case 'l':
 			arguments->live = true;
 			break;
+		case 'F':
+			arguments->force = true;
+			break;
+		case 'n':
+			arguments->no_reload = true;
+			break;
 		case 'h':
 			fputs(run_help, stdout);
 			*ended = true;
@@ -291,6 +352,11 @@ static int run_parse(int argc, char **argv, struct run_arguments *arguments, boo
 			fputs(run_help, stderr);
 			return COMMAND_USAGE;
 		}
+	}
+	if (arguments->engine.read_xdp && !arguments->engine.read_path) {
+		fputs("xfq run: --xdp belongs to --read FILE: on an interface XDP is used anyway\n",
+		      stderr);
+		return COMMAND_USAGE;
 	}
 	if (argc - optind != 1) {
 		fprintf(stderr, "xfq run: %s\n",

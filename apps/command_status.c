@@ -11,7 +11,8 @@ static const char status_help[] =
 	"  NAME      of the instance: its config's name:, or its first interface; or the path of\n"
 	"            its socket; may be left out where one runs\n"
 	"  --json    as the JSON object that docs/json.md describes\n\n"
-	"XFQ_RUN_DIR names the folder of control sockets, if it is not /run/xfq.\n";
+	"XFQ_RUN_DIR names the folder of control sockets, if it is not /run/xfq.\n"
+	"Exit status: 0 done, 1 failed, 2 usage.\n";
 
 static int status_show(const char *answer, bool as_json)
 {

@@ -14,8 +14,12 @@
 
 int command_run(int argc, char **argv);
 int command_check(int argc, char **argv);
+int command_shunt(int argc, char **argv);
 int command_status(int argc, char **argv);
+int command_reload(int argc, char **argv);
 int command_join(int argc, char **argv);
+int command_filter(int argc, char **argv);
+int command_set(int argc, char **argv);
 
 /* What a subcommand got that takes at most one word and knows --json and --help. */
 struct command_words {

@@ -13,7 +13,12 @@ static const struct {
 	{"check", command_check, "parse and compile a config, and print the plan"},
 	{"join", command_join,
 	 "take the packets of a running instance's group: count, or write pcapng"},
+	{"reload", command_reload, "have a running instance read its config again"},
 	{"status", command_status, "show the counters of a running instance"},
+	{"shunt", command_shunt, "drop or pass single flows instead of steering them"},
+	{"filter", command_filter,
+	 "show the rules of a running instance; or which rule decides about each packet of a file"},
+	{"set", command_set, "show and change the named sets of a running instance"},
 };
 
 #define MAIN_COMMANDS (sizeof(main_commands) / sizeof(main_commands[0]))

@@ -3,6 +3,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#define TABLE_RULE_SHOWN 34 /* bytes of what a rule says; `xfq filter show` has all of it */
+
 /* A counter of an object; 0 where there is none. */
 static long long table_get(const json_t *object, const char *key)
 {
@@ -79,8 +81,8 @@ static void table_rules(FILE *out, const json_t *now, const json_t *before, doub
 	for (size_t i = 0; i < json_array_size(rules); i++) {
 		const json_t *rule = json_array_get(rules, i);
 
-		snprintf(name, sizeof(name), "rule %zu %s %s", i, table_text(rule, "action"),
-			 table_text(rule, "what"));
+		snprintf(name, sizeof(name), "rule %zu %s %.*s", i, table_text(rule, "action"),
+			 TABLE_RULE_SHOWN, table_text(rule, "what"));
 		fprintf(out, "  %-46s %12lld %14lld", name, table_get(rule, "packets"),
 			table_get(rule, "bytes"));
 		table_rate(out, table_get(rule, "packets"), json_array_get(rules_before, i),
@@ -92,11 +94,15 @@ static void table_rules(FILE *out, const json_t *now, const json_t *before, doub
 		   json_object_get(json_object_get(before, "filter"), "default"), "packets",
 		   seconds);
 	fprintf(out,
-		"  steered %lld, passed %lld, dropped %lld, taken out as malformed %lld; malformed "
-		"%lld, fragments %lld\n",
+		"  steered %lld, passed %lld, dropped %lld, sent back %lld, beyond a limit %lld, "
+		"shunted "
+		"%lld, taken out as malformed %lld\n  malformed %lld, fragments %lld, orphans "
+		"%lld\n",
 		table_get(verdicts, "steer"), table_get(verdicts, "pass"),
-		table_get(verdicts, "drop"), table_get(verdicts, "malformed"),
-		table_get(noticed, "malformed"), table_get(noticed, "fragments"));
+		table_get(verdicts, "drop"), table_get(verdicts, "tx"),
+		table_get(verdicts, "limited"), table_get(verdicts, "shunted"),
+		table_get(verdicts, "malformed"), table_get(noticed, "malformed"),
+		table_get(noticed, "fragments"), table_get(noticed, "orphans"));
 	if (table_get(noticed, "no_socket") || table_get(noticed, "too_long"))
 		fprintf(out,
 			"  of the passed, meant to be steered: %lld had no socket, %lld did not "
@@ -104,6 +110,34 @@ static void table_rules(FILE *out, const json_t *now, const json_t *before, doub
 			"frame\n",
 			table_get(noticed, "no_socket"), table_get(noticed, "too_long"));
 	fputc('\n', out);
+}
+
+/* What the host sends, if there are rules for that. */
+static void table_egress(FILE *out, const json_t *now, const json_t *before, double seconds)
+{
+	const json_t *egress = json_object_get(now, "egress");
+	const json_t *egress_before = json_object_get(before, "egress");
+	const json_t *rules = json_object_get(egress, "rules");
+	const json_t *verdicts = json_object_get(egress, "verdicts");
+	char name[160];
+
+	if (!egress)
+		return;
+	fprintf(out, "%-48s %12s %14s\n", "egress", "packets", "bytes");
+	for (size_t i = 0; i < json_array_size(rules); i++) {
+		const json_t *rule = json_array_get(rules, i);
+
+		snprintf(name, sizeof(name), "rule %zu %s %.*s", i, table_text(rule, "action"),
+			 TABLE_RULE_SHOWN, table_text(rule, "what"));
+		fprintf(out, "  %-46s %12lld %14lld", name, table_get(rule, "packets"),
+			table_get(rule, "bytes"));
+		table_rate(out, table_get(rule, "packets"),
+			   json_array_get(json_object_get(egress_before, "rules"), i), "packets",
+			   seconds);
+	}
+	fprintf(out, "  passed %lld, dropped %lld, beyond a limit %lld, malformed %lld\n\n",
+		table_get(verdicts, "pass"), table_get(verdicts, "drop"),
+		table_get(verdicts, "limited"), table_get(verdicts, "malformed"));
 }
 
 static void table_workers(FILE *out, const json_t *now, const json_t *before, double seconds)
@@ -233,6 +267,7 @@ void stats_table(FILE *out, const json_t *now, const json_t *before, double seco
 
 	table_head(out, now);
 	table_rules(out, now, before, seconds);
+	table_egress(out, now, before, seconds);
 	table_workers(out, now, before, seconds);
 	table_groups(out, now, before, seconds, members);
 	fprintf(out,

@@ -10,7 +10,9 @@ deps_build=(gcc clang llvm cmake ninja-build pkg-config bpftool linux-libc-dev l
 deps_test=(clang-format libclang-rt-14-dev git util-linux jq spin)
 # what the demonstration and the network tests run: real servers and clients
 deps_net=(iproute2 ethtool tcpdump iputils-ping iperf3 dnsmasq-base bind9-dnsutils curl busybox jq
-	procps util-linux)
+	procps util-linux xdp-tools)
+# what boots another kernel: the kernel itself is unpacked below build/, and not installed
+deps_vm=(qemu-system-x86)
 
 # deps_install PACKAGE...: install those that are not there; says what to do where it cannot
 deps_install() {

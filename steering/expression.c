@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "steering/expression.h"
+#include "steering/expression_mend.h"
 #include <errno.h>
 #include <pcap/pcap.h>
 #include <string.h>
@@ -62,6 +63,11 @@ int expression_compile(struct expression *expression, const char *text, struct x
 			"ask for what is not in the packet, and would never match",
 			text);
 	}
+	if (code == 0) {
+		code = expression_mend(expression, error);
+		if (code)
+			expression_destroy(expression);
+	}
 	return code;
 }
 
@@ -73,4 +79,12 @@ void expression_destroy(struct expression *expression)
 	if (expression->insns)
 		pcap_freecode(&program);
 	memset(expression, 0, sizeof(*expression));
+}
+
+bool expression_same(const struct expression *a, const struct expression *b)
+{
+	if (a->all || b->all)
+		return a->all && b->all;
+	return a->insn_cnt == b->insn_cnt &&
+	       memcmp(a->insns, b->insns, a->insn_cnt * sizeof(*a->insns)) == 0;
 }

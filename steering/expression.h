@@ -3,7 +3,8 @@
  * A tcpdump expression, compiled by libpcap for Ethernet frames.
  *
  * It sees a packet's bytes as `tcpdump -r` would: the same compiler, the same netmask (none), the
- * same interpreter, so the same verdict.
+ * same interpreter, so the same verdict. But for `protochain`: it follows at most 64 headers and
+ * then does not match, where libpcap 1.10.3 may go on for ever.
  */
 #ifndef STEERING_EXPRESSION_H
 #define STEERING_EXPRESSION_H
@@ -30,6 +31,9 @@ struct expression {
  * only; one thread at a time. On success the caller owns what expression_destroy() frees.
  */
 int expression_compile(struct expression *expression, const char *text, struct xfq_error *error);
+
+/* Whether two compiled to the same, and so match the same packets; false says nothing. */
+bool expression_same(const struct expression *a, const struct expression *b);
 
 /* Free a compiled expression, or zeroed memory. */
 void expression_destroy(struct expression *expression);

@@ -348,11 +348,11 @@ static FANOUT_ALONE uint64_t fanout_to_one(struct fanout *fanout, struct fanout_
 }
 
 /* Hand out what a group wants of the burst. Returns whether rings have all of that, for sure. */
-static bool fanout_group(struct fanout *fanout, uint32_t g, const struct packet *pkts,
+static bool fanout_group(struct fanout *fanout, const struct policy *policy,
+			 const struct policy_group *group, const struct packet *pkts,
 			 const uint8_t *wanted, uint32_t cnt)
 {
-	const struct policy_group *group = &fanout->policy->groups[g];
-	struct fanout_group *state = &fanout->groups[g];
+	struct fanout_group *state = &fanout->groups[group->place];
 	uint32_t members = state->roster->cnt;
 	struct fanout_share share;
 	uint64_t bytes;
@@ -368,8 +368,7 @@ static bool fanout_group(struct fanout *fanout, uint32_t g, const struct packet 
 			counter_add(&state->no_member, cnt);
 		fanout_to_all(fanout, &share, wanted, cnt, bytes);
 	} else {
-		fanout_steer(&share, group->method, fanout->policy->hash_seed, &state->turn, wanted,
-			     cnt);
+		fanout_steer(&share, group->method, policy->hash_seed, &state->turn, wanted, cnt);
 		counter_add(&state->offered, cnt);
 		bytes = fanout_to_one(fanout, &share, group->overflow);
 	}
@@ -377,27 +376,27 @@ static bool fanout_group(struct fanout *fanout, uint32_t g, const struct packet 
 	return !share.elsewhere;
 }
 
-void fanout_burst(struct fanout *fanout, const struct packet *pkts, uint32_t cnt)
+/* Hand packets out by a policy. */
+static void fanout_by_policy(struct fanout *fanout, const struct policy *policy,
+			     const struct packet *pkts, uint32_t cnt)
 {
-	const struct policy *policy = fanout->policy;
 	uint64_t unclaimed = cnt == 64 ? UINT64_MAX : (1ULL << cnt) - 1;
 	uint8_t matched[PACKET_BURST];
 	bool held = false; /* every frame, for sure, by a ring */
 
-	fanout->touched_cnt = 0;
 	for (uint32_t g = 0; g < policy->group_cnt; g++) {
-		const struct expression *match = &policy->groups[g].match;
+		const struct policy_group *group = &policy->groups[g];
 		const uint8_t *wanted = fanout_whole;
 		uint32_t wanted_cnt = cnt;
 
-		if (match->all) {
+		if (group->match.all) {
 			unclaimed = 0;
 		} else {
 			wanted = matched;
-			wanted_cnt = fanout_classify(match, pkts, cnt, matched, &unclaimed);
+			wanted_cnt = fanout_classify(&group->match, pkts, cnt, matched, &unclaimed);
 		}
 		if (wanted_cnt > 0)
-			held |= fanout_group(fanout, g, pkts, wanted, wanted_cnt) &&
+			held |= fanout_group(fanout, policy, group, pkts, wanted, wanted_cnt) &&
 				wanted_cnt == cnt;
 	}
 	if (held)
@@ -407,6 +406,59 @@ void fanout_burst(struct fanout *fanout, const struct packet *pkts, uint32_t cnt
 			frame_settle(fanout->frames, pkts[i].frame);
 	if (unclaimed)
 		counter_add(&fanout->unclaimed, (uint64_t)__builtin_popcountll(unclaimed));
+}
+
+/* During a reload: each packet by the policy of the config that judged it in the first pass. */
+static FANOUT_ALONE void fanout_by_both(struct fanout *fanout, const struct packet *pkts,
+					uint32_t cnt)
+{
+	struct packet before[PACKET_BURST], now[PACKET_BURST];
+	uint32_t before_cnt = 0, now_cnt = 0;
+
+	for (uint32_t i = 0; i < cnt; i++) {
+		uint8_t generation = pkts[i].meta->generation;
+
+		if (generation ? generation == fanout->before->generation : fanout->before_unmarked)
+			before[before_cnt++] = pkts[i];
+		else
+			now[now_cnt++] = pkts[i];
+	}
+	if (before_cnt > 0)
+		fanout_by_policy(fanout, fanout->before, before, before_cnt);
+	if (now_cnt > 0)
+		fanout_by_policy(fanout, fanout->policy, now, now_cnt);
+}
+
+void fanout_burst(struct fanout *fanout, const struct packet *pkts, uint32_t cnt)
+{
+	fanout->touched_cnt = 0;
+	if (__builtin_expect(fanout->before != NULL, 0))
+		fanout_by_both(fanout, pkts, cnt);
+	else
+		fanout_by_policy(fanout, fanout->policy, pkts, cnt);
+}
+
+void fanout_set_policy(struct fanout *fanout, const struct policy *policy)
+{
+	fanout->before = fanout->policy;
+	fanout->before_unmarked = true;
+	fanout->policy = policy;
+}
+
+void fanout_settle_unmarked(struct fanout *fanout)
+{
+	fanout->before_unmarked = false;
+}
+
+void fanout_settle(struct fanout *fanout)
+{
+	fanout->before = NULL;
+}
+
+void fanout_restore_policy(struct fanout *fanout)
+{
+	fanout->policy = fanout->before;
+	fanout->before = NULL;
 }
 
 void fanout_attach(struct fanout *fanout, uint32_t slot, const struct outlet *outlet)
@@ -419,6 +471,11 @@ void fanout_attach(struct fanout *fanout, uint32_t slot, const struct outlet *ou
 void fanout_set_roster(struct fanout *fanout, uint32_t group, const struct roster *roster)
 {
 	fanout->groups[group].roster = roster;
+}
+
+void fanout_begin_group(struct fanout *fanout, uint32_t group, const struct roster *roster)
+{
+	fanout->groups[group] = (struct fanout_group){.roster = roster};
 }
 
 void fanout_reclaim(struct fanout *fanout, uint32_t rings)
@@ -438,6 +495,14 @@ void fanout_reclaim(struct fanout *fanout, uint32_t rings)
 		fanout_take_back(fanout, outlet);
 	}
 	fanout->reclaim_next = next;
+}
+
+void fanout_set_quota(struct fanout *fanout, uint32_t slot, uint32_t quota)
+{
+	struct outlet *outlet = &fanout->outlets[slot];
+
+	if (outlet->ring.cons_page)
+		outlet->ring.quota = quota;
 }
 
 void fanout_detach(struct fanout *fanout, uint32_t slot)
@@ -461,6 +526,12 @@ void fanout_close(struct fanout *fanout)
 {
 	for (uint32_t i = 0; i < fanout->ring_cnt; i++)
 		ring_close(&fanout->outlets[fanout->rings[i]].ring);
+}
+
+void fanout_close_one(struct fanout *fanout, uint32_t slot)
+{
+	if (fanout->outlets[slot].ring.cons_page)
+		ring_close(&fanout->outlets[slot].ring);
 }
 
 uint32_t fanout_room(const struct fanout *fanout)

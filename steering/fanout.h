@@ -38,7 +38,7 @@ enum outlet_fault {
 
 /* One member as one worker sees it. */
 struct outlet {
-	uint16_t group;           /* set by the wiring */
+	uint16_t group;           /* place of its group; set by the wiring */
 	packet_consumer *consume; /* in the worker; NULL: through the ring */
 	void *context;            /* of consume */
 	struct ring ring;
@@ -74,31 +74,53 @@ struct fanout_group {
  */
 struct fanout {
 	const struct policy *policy;
+	const struct policy *before; /* of packets that were judged before a reload; NULL: there are
+					none any more */
+	bool before_unmarked;        /* and of those that do not say when they were judged */
 	struct frame_table *frames;
 	uint8_t *umem;          /* what descriptor addresses count from */
 	struct outlet *outlets; /* outlet_max */
 	uint32_t outlet_max;
-	uint16_t *touched; /* outlets that got packets of this burst; room for all */
+	uint16_t *touched; /* outlets that got packets of this burst; room for all, twice where
+			      there are reloads */
 	uint32_t touched_cnt;
 	uint16_t *rings; /* outlets with an attached ring; room for all */
 	uint32_t ring_cnt;
 	uint32_t busy;         /* rings with slots in use */
 	uint32_t reclaim_next; /* of `rings`: where the next round of reclaiming starts */
-	struct fanout_group groups[POLICY_GROUPS_MAX];
-	uint64_t unclaimed; /* packets that no group wanted */
-	uint64_t faulty;    /* members detached because their cons was out of range */
+	struct fanout_group groups[POLICY_PLACES_MAX]; /* by place */
+	uint64_t unclaimed;                            /* packets that no group wanted */
+	uint64_t faulty; /* members detached because their cons was out of range */
 };
 
 /* Attach a member at the free outlet `slot`: `outlet` is copied, its counters start at 0. */
 void fanout_attach(struct fanout *fanout, uint32_t slot, const struct outlet *outlet);
 
-/* From now on the members of `group` are those of `roster`, which stays the caller's. */
+/* From now on the members of the group at place `group` are those of `roster`, which stays the
+ * caller's. */
 void fanout_set_roster(struct fanout *fanout, uint32_t group, const struct roster *roster);
+
+/* The same of a group that is new at its place: its counters begin at 0. */
+void fanout_begin_group(struct fanout *fanout, uint32_t group, const struct roster *roster);
+
+/*
+ * From now on packets are handed out by `policy`, but those that were judged before go on to be
+ * handed out by the one there was: those of its generation and, until fanout_settle_unmarked(),
+ * those of no generation. Not while there is a policy of before.
+ */
+void fanout_set_policy(struct fanout *fanout, const struct policy *policy);
+void fanout_settle_unmarked(struct fanout *fanout);
+
+/* No packet of before comes any more. */
+void fanout_settle(struct fanout *fanout);
+
+/* Nothing is to be judged by the new policy after all: back to the one of before. */
+void fanout_restore_policy(struct fanout *fanout);
 
 /*
  * Hand a burst out. `pkts` are `cnt` packets (at most PACKET_BURST), with checked metadata, whose
  * frames are the worker's; afterwards each is held or free. fanout->touched names the outlets that
- * got packets, until the next call.
+ * got packets, until the next call; while there is a policy of before, some of them twice.
  */
 void fanout_burst(struct fanout *fanout, const struct packet *pkts, uint32_t cnt);
 
@@ -108,12 +130,17 @@ void fanout_burst(struct fanout *fanout, const struct packet *pkts, uint32_t cnt
  */
 void fanout_reclaim(struct fanout *fanout, uint32_t rings);
 
+/* Another quota for an attached ring; where more slots are in use, none is filled until they are
+ * not. Nothing to do where the outlet has no ring. */
+void fanout_set_quota(struct fanout *fanout, uint32_t slot, uint32_t quota);
+
 /* A member is gone: all its slots come back, and it is given nothing more. Not within a burst; its
  * counters stay, to be read. Nothing to do where the outlet has no ring, or was faulty. */
 void fanout_detach(struct fanout *fanout, uint32_t slot);
 
-/* Tell every member that nothing more comes. */
+/* Tell every member that nothing more comes; or one of them. */
 void fanout_close(struct fanout *fanout);
+void fanout_close_one(struct fanout *fanout, uint32_t slot);
 
 /* How many packets surely fit, whoever gets them: the least room of any attached ring, at most
  * PACKET_BURST. For a source that can wait. */

@@ -11,8 +11,12 @@
  * The seed keeps a sender from choosing flows that all meet in one member.
  *
  *	fragments of a datagram: addresses only, all of them the same: in IPv6, later ones do not
- *	                         know the protocol where extension headers follow the fragment's
+ *	                         know the protocol where extension headers follow the fragment's.
+ *	                         Where later ones follow their first (xdp/fragment.h), all of them
+ *	                         have flow_hash_whole() of that one instead
  *	not IP:                  the two MAC addresses and the ethertype
+ *
+ * No hash is 0: that stands for one that is not known yet.
  */
 #ifndef STEERING_FLOW_H
 #define STEERING_FLOW_H
@@ -43,8 +47,9 @@ PARSE_INLINE __u64 flow_end(const __u32 addr[4], __u16 port, __u64 seed)
 PARSE_INLINE __u32 flow_combine(__u64 a, __u64 b, __u64 more)
 {
 	__u64 x = flow_mix((a + b) ^ ((a ^ b) * 0x9e3779b97f4a7c15ULL) ^ more);
+	__u32 hash = (__u32)(x >> 32);
 
-	return (__u32)(x >> 32);
+	return hash ? hash : 1;
 }
 
 /* MAC pair and ethertype, for packets without IP. `data` holds at least 14 bytes. */
@@ -54,6 +59,20 @@ PARSE_INLINE __u32 flow_hash_link(const unsigned char *data, __u16 ethertype, __
 	__u64 src = (__u64)parse_raw32(data + 6) << 16 | parse_be16(data + 10);
 
 	return flow_combine(flow_mix(dst ^ seed), flow_mix(src ^ seed), ethertype);
+}
+
+/* The flow hash of an IP packet as one that is whole: of a first fragment, that of its flow. */
+PARSE_INLINE __u32 flow_hash_whole(const struct xfq_meta *meta, const struct parse_key *key,
+				   __u64 seed)
+{
+	return flow_combine(flow_end(key->src, key->sport, seed),
+			    flow_end(key->dst, key->dport, seed), meta->l4_proto);
+}
+
+/* Hash over the two addresses alone; not IP: as flow_hash(). */
+PARSE_INLINE __u32 flow_hash_ip_pair(const struct parse_key *key, __u64 seed)
+{
+	return flow_combine(flow_end(key->src, 0, seed), flow_end(key->dst, 0, seed), 0);
 }
 
 /*
@@ -73,12 +92,6 @@ PARSE_INLINE __u32 flow_hash(const struct xfq_meta *meta, const struct parse_key
 	return flow_combine(flow_end(key->src, whole ? key->sport : 0, seed),
 			    flow_end(key->dst, whole ? key->dport : 0, seed),
 			    whole ? meta->l4_proto : 0);
-}
-
-/* Hash over the two addresses alone; not IP: as flow_hash(). */
-PARSE_INLINE __u32 flow_hash_ip_pair(const struct parse_key *key, __u64 seed)
-{
-	return flow_combine(flow_end(key->src, 0, seed), flow_end(key->dst, 0, seed), 0);
 }
 
 #endif

@@ -40,12 +40,14 @@
 #define PARSE_IPV6_EXT_MAX 8
 
 /* Flow key: addresses in network byte order (IPv4 in [0], the rest 0), ports in host byte order.
- * All 0 where the packet is not IP; the ports are 0 without XFQ_META_PORTS. */
+ * All 0 where the packet is not IP; the ports are 0 without XFQ_META_PORTS. fragment_id names the
+ * datagram that a fragment is of, as a number of no byte order in particular; else it is 0. */
 struct parse_key {
 	__u32 src[4];
 	__u32 dst[4];
 	__u16 sport;
 	__u16 dport;
+	__u32 fragment_id;
 };
 
 enum parse_ethertype {
@@ -75,13 +77,24 @@ enum parse_proto {
 /* No packet that is parsed is longer; keeps offsets in 16 bits and in the verifier's bounds. */
 #define PARSE_OFF_MAX 0x7fff
 
+#ifdef PARSE_SKB
+#define PARSE_CTX   struct __sk_buff
+#define PARSE_HEAD  64 /* two tags and an IPv6 header end before */
+#define PARSE_PIECE 32 /* so much is read of a header behind them, at most */
+#else
+#define PARSE_CTX struct xdp_md
+#endif
+
 /* Where parsing is. `off` never exceeds PARSE_OFF_MAX. */
 struct parse_cursor {
 #ifdef __bpf__
-	struct xdp_md *ctx;
+	PARSE_CTX *ctx;
 #endif
 	const unsigned char *data;
 	const unsigned char *end;
+#ifdef PARSE_SKB
+	unsigned char *piece;
+#endif
 	__u32 wire_len;
 	__u32 off;
 	__u32 l3_end; /* offset where the IP packet says that it ends */
@@ -89,8 +102,16 @@ struct parse_cursor {
 };
 
 #ifdef __bpf__
+#ifdef PARSE_SKB
+/* `data` is a copy of the first PARSE_HEAD bytes, which is all that is read there; headers behind
+ * IP are loaded one by one into `piece`. */
+#define PARSE_FITS(c, at, n)   ((at) + (n) <= (c)->wire_len)
+#define PARSE_HEADER(c, at, n) parse_piece(c, at)
+#else
 /* The verifier wants to see the very comparison of pointers; loads may be unaligned in BPF. */
-#define PARSE_FITS(c, at, n) ((c)->data + (at) + (n) <= (c)->end)
+#define PARSE_FITS(c, at, n)   ((c)->data + (at) + (n) <= (c)->end)
+#define PARSE_HEADER(c, at, n) ((c)->data + (at))
+#endif
 /* Whether bytes that lie in the packet also lie in the capture: here the packet is all there. */
 #define PARSE_CAPTURED(c, at, n) true
 PARSE_INLINE __u16 parse_be16(const unsigned char *p)
@@ -103,6 +124,7 @@ PARSE_INLINE __u32 parse_raw32(const unsigned char *p)
 }
 #else
 #define PARSE_FITS(c, at, n)     ((size_t)((c)->end - (c)->data) >= (size_t)(at) + (n))
+#define PARSE_HEADER(c, at, n)   ((c)->data + (at))
 #define PARSE_CAPTURED(c, at, n) PARSE_FITS(c, at, n)
 PARSE_INLINE __u16 parse_be16(const unsigned char *p)
 {
@@ -114,6 +136,35 @@ PARSE_INLINE __u32 parse_raw32(const unsigned char *p)
 
 	memcpy(&word, p, sizeof(word));
 	return word;
+}
+#endif
+
+#ifdef PARSE_SKB
+/* The tag that the kernel keeps beside the packet is part of it here, behind the MAC addresses. */
+PARSE_INLINE __u32 parse_beside(const PARSE_CTX *ctx)
+{
+	return ctx->vlan_present ? 4 : 0;
+}
+
+/* Copy up to `room` bytes, a power of two, from `offset` of what lies in the packet. What is not
+ * there is left as it was. */
+PARSE_INLINE void parse_copy(PARSE_CTX *ctx, __u32 offset, unsigned char *to, __u32 room)
+{
+	__u32 n = ctx->len > offset ? ctx->len - offset : 0;
+
+	if (n == 0)
+		return;
+	if (n > room)
+		n = room;
+	/* the verifier, for which this is, does not know of the comparisons */
+	asm volatile("" : "+r"(n));
+	bpf_skb_load_bytes(ctx, offset, to, ((n - 1) & (room - 1)) + 1);
+}
+
+PARSE_INLINE const unsigned char *parse_piece(const struct parse_cursor *c, __u32 at)
+{
+	parse_copy(c->ctx, at - parse_beside(c->ctx), c->piece, PARSE_PIECE);
+	return c->piece;
 }
 #endif
 
@@ -152,6 +203,18 @@ PARSE_INLINE __u16 parse_ethernet(struct parse_cursor *c)
 	return type;
 }
 
+/* Bytes of the shortest header of a protocol; 0: it is not looked at. */
+PARSE_INLINE __u32 parse_l4_need(__u8 proto)
+{
+	if (proto == PARSE_IP_TCP)
+		return 20;
+	if (proto == PARSE_IP_SCTP)
+		return 12;
+	if (proto == PARSE_IP_UDP || proto == PARSE_IP_ICMP)
+		return 8;
+	return proto == PARSE_IP_ICMPV6 ? 4 : 0;
+}
+
 /* The header at the cursor: where it is, its ports and length; the IP packet ends at l3_end. */
 PARSE_INLINE void parse_l4(struct parse_cursor *c, struct xfq_meta *meta, struct parse_key *key)
 {
@@ -165,17 +228,10 @@ PARSE_INLINE void parse_l4(struct parse_cursor *c, struct xfq_meta *meta, struct
 	/* padding is no header, and the capture may have cut off all of it */
 	if (room > 0 && PARSE_CAPTURED(c, off, 1))
 		meta->l4_off = (__u16)off;
-	if (meta->l4_proto == PARSE_IP_TCP)
-		need = 20;
-	else if (meta->l4_proto == PARSE_IP_SCTP)
-		need = 12;
-	else if (meta->l4_proto == PARSE_IP_UDP || meta->l4_proto == PARSE_IP_ICMP)
-		need = 8;
-	else if (meta->l4_proto == PARSE_IP_ICMPV6)
-		need = 4;
-	else
+	need = parse_l4_need(meta->l4_proto);
+	if (!need)
 		return;
-	p = c->data + off;
+	p = PARSE_HEADER(c, off, 20);
 	if (need > 4 && meta->l4_proto != PARSE_IP_ICMP && room >= 4 && PARSE_FITS(c, off, 4)) {
 		key->sport = parse_be16(p);
 		key->dport = parse_be16(p + 2);
@@ -254,8 +310,10 @@ PARSE_INLINE void parse_ipv4(struct parse_cursor *c, struct xfq_meta *meta, stru
 	}
 	c->l3_end = c->off + total;
 	frag = parse_be16(p + 6);
-	if (frag & 0x3fff)
+	if (frag & 0x3fff) {
 		c->flags |= XFQ_META_FRAGMENT;
+		key->fragment_id = parse_be16(p + 4);
+	}
 	c->off += header;
 	if (frag & 0x1fff) {
 		c->flags |= XFQ_META_FRAG_NEXT;
@@ -277,15 +335,19 @@ PARSE_INLINE bool parse_is_extension(__u8 next)
 	return next < 64 ? low >> next & 1 : next >= 128 && next < 192 && high >> (next - 128) & 1;
 }
 
-/* What the walk over the extension headers found, in one word: a BPF function returns no more. */
-#define PARSE_EXT_OFF(result)   ((__u32)(result)&0xffff)
-#define PARSE_EXT_NEXT(result)  ((__u8)((result) >> 16))
-#define PARSE_EXT_FLAGS(result) ((__u16)((result) >> 32))
-#define PARSE_EXT_DONE          (1ULL << 24) /* the L4 header is at PARSE_EXT_OFF */
+/* What the walk over the extension headers found, in one word: a BPF function returns no more. The
+ * masks are for the verifier of 6.1, which forgets a comparison where the compiler moved the number
+ * away before. */
+#define PARSE_EXT_OFF(result)      ((__u32)(result)&PARSE_OFF_MAX)
+#define PARSE_EXT_NEXT(result)     ((__u8)((result) >> 16))
+#define PARSE_EXT_FLAGS(result)    ((__u16)((result) >> 32))
+#define PARSE_EXT_DONE             (1ULL << 24) /* the L4 header is at PARSE_EXT_OFF */
+#define PARSE_EXT_FRAGMENT(result) ((__u32)((result) >> 48) & PARSE_OFF_MAX) /* 0: none */
 
-PARSE_INLINE __u64 parse_ext_result(const struct parse_cursor *c, __u8 next, __u64 done)
+PARSE_INLINE __u64 parse_ext_result(const struct parse_cursor *c, __u8 next, __u64 done,
+				    __u32 fragment)
 {
-	return (__u64)c->flags << 32 | done | (__u64)next << 16 | c->off;
+	return (__u64)fragment << 48 | (__u64)c->flags << 32 | done | (__u64)next << 16 | c->off;
 }
 
 /* Follow extension headers from `next`, at the cursor, on. Without PARSE_EXT_DONE there is no L4
@@ -293,19 +355,19 @@ PARSE_INLINE __u64 parse_ext_result(const struct parse_cursor *c, __u8 next, __u
 PARSE_INLINE __u64 parse_extensions(struct parse_cursor *c, __u8 next)
 {
 	const unsigned char *p;
-	__u32 length;
+	__u32 length, fragment = 0;
 	__u16 frag;
 
 	for (int i = 0; i < PARSE_IPV6_EXT_MAX; i++) {
 		if (c->off > PARSE_OFF_MAX - 2048 || c->off + 8 > c->l3_end) {
 			c->flags |= XFQ_META_MALFORMED;
-			return parse_ext_result(c, 0, 0);
+			return parse_ext_result(c, 0, 0, fragment);
 		}
 		if (!PARSE_FITS(c, c->off, 8)) {
 			parse_missing(c, c->off, 8);
-			return parse_ext_result(c, 0, 0);
+			return parse_ext_result(c, 0, 0, fragment);
 		}
-		p = c->data + c->off;
+		p = PARSE_HEADER(c, c->off, 8);
 		length = ((__u32)p[1] + 1) * 8;
 		if (next == PARSE_IP_AH) {
 			length = ((__u32)p[1] + 2) * 4;
@@ -313,35 +375,46 @@ PARSE_INLINE __u64 parse_extensions(struct parse_cursor *c, __u8 next)
 			length = 8;
 			frag = parse_be16(p + 2);
 			/* offset 0 and no more to come is a whole datagram (RFC 6946) */
-			if (frag & 0xfff9)
+			if (frag & 0xfff9) {
 				c->flags |= XFQ_META_FRAGMENT;
+				fragment = c->off;
+			}
 			if (frag & 0xfff8) {
 				c->flags |= XFQ_META_FRAG_NEXT;
-				return parse_ext_result(c, p[0], 0);
+				return parse_ext_result(c, p[0], 0, fragment);
 			}
 		}
 		if (c->off + length > c->l3_end) {
 			c->flags |= XFQ_META_MALFORMED;
-			return parse_ext_result(c, 0, 0);
+			return parse_ext_result(c, 0, 0, fragment);
 		}
 		next = p[0];
 		c->off += length;
 		if (!parse_is_extension(next))
-			return parse_ext_result(c, next, PARSE_EXT_DONE);
+			return parse_ext_result(c, next, PARSE_EXT_DONE, fragment);
 	}
 	c->flags |= XFQ_META_MALFORMED;
-	return parse_ext_result(c, 0, 0);
+	return parse_ext_result(c, 0, 0, fragment);
 }
 
 #ifdef __bpf__
 /* The walk as a function of its own, which the verifier checks once instead of on every path. */
-__attribute__((noinline)) __u64 parse_walk_extensions(struct xdp_md *ctx, __u32 at, __u32 l3_end);
-__attribute__((noinline)) __u64 parse_walk_extensions(struct xdp_md *ctx, __u32 at, __u32 l3_end)
+__attribute__((noinline)) __u64 parse_walk_extensions(PARSE_CTX *ctx, __u32 at, __u32 l3_end);
+__attribute__((noinline)) __u64 parse_walk_extensions(PARSE_CTX *ctx, __u32 at, __u32 l3_end)
 {
+#ifdef PARSE_SKB
+	unsigned char piece[PARSE_PIECE] = {0};
+#endif
 	struct parse_cursor c = {
+#ifdef PARSE_SKB
+		.ctx = ctx,
+		.piece = piece,
+		.wire_len = ctx->len + parse_beside(ctx),
+#else
 		.data = (const unsigned char *)(long)ctx->data,
 		.end = (const unsigned char *)(long)ctx->data_end,
 		.wire_len = (__u32)(ctx->data_end - ctx->data),
+#endif
 		.off = at & 0xffff,
 		.l3_end = l3_end,
 	};
@@ -353,7 +426,7 @@ __attribute__((noinline)) __u64 parse_walk_extensions(struct xdp_md *ctx, __u32 
 PARSE_INLINE void parse_ipv6(struct parse_cursor *c, struct xfq_meta *meta, struct parse_key *key)
 {
 	const unsigned char *p = c->data + c->off;
-	__u32 payload;
+	__u32 payload, fragment;
 	__u64 walk;
 
 	if (!PARSE_FITS(c, c->off, 40)) {
@@ -395,6 +468,9 @@ PARSE_INLINE void parse_ipv6(struct parse_cursor *c, struct xfq_meta *meta, stru
 		meta->l4_proto = PARSE_EXT_NEXT(walk);
 		c->flags |= PARSE_EXT_FLAGS(walk);
 		c->off = PARSE_EXT_OFF(walk);
+		fragment = PARSE_EXT_FRAGMENT(walk);
+		if (fragment && PARSE_FITS(c, fragment, 8))
+			key->fragment_id = parse_raw32(PARSE_HEADER(c, fragment, 8) + 4);
 		if (!(walk & PARSE_EXT_DONE))
 			return;
 	}
@@ -403,18 +479,22 @@ PARSE_INLINE void parse_ipv6(struct parse_cursor *c, struct xfq_meta *meta, stru
 
 /*
  * Fill `meta` (all but flow_hash, rule and ts_ns, which become 0) and `key` from the packet at
- * [data, end), which was `wire_len` bytes on the wire (at least end - data). `ctx` is the XDP
- * program's context, unused in user space.
+ * [data, end), which was `wire_len` bytes on the wire (at least end - data). `ctx` is the
+ * program's context, unused in user space. In programs on skbs (PARSE_SKB) `data` is a copy of the
+ * first PARSE_HEAD bytes, and PARSE_PIECE bytes of room are at `end`.
  */
 PARSE_INLINE void parse_packet(void *ctx, const void *data, const void *end, __u32 wire_len,
 			       struct xfq_meta *meta, struct parse_key *key)
 {
 	struct parse_cursor c = {
 #ifdef __bpf__
-		.ctx = (struct xdp_md *)ctx,
+		.ctx = (PARSE_CTX *)ctx,
 #endif
 		.data = (const unsigned char *)data,
 		.end = (const unsigned char *)end,
+#ifdef PARSE_SKB
+		.piece = (unsigned char *)end,
+#endif
 		.wire_len = wire_len,
 	};
 
@@ -423,8 +503,11 @@ PARSE_INLINE void parse_packet(void *ctx, const void *data, const void *end, __u
 	(void)ctx;
 	meta->magic = XFQ_META_RAW;
 	meta->wire_len = wire_len;
+#ifndef __bpf__
+	/* there, what is not in the first buffer is in the next ones */
 	if (wire_len > (__u32)(c.end - c.data))
 		c.flags |= XFQ_META_CUT;
+#endif
 	meta->ethertype = parse_ethernet(&c);
 	if (meta->ethertype == PARSE_ETH_IPV4)
 		parse_ipv4(&c, meta, key);

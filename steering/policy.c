@@ -22,6 +22,7 @@ int policy_add(struct policy *policy, const char *name, const char *match, enum 
 	if (code)
 		return code;
 	group->name = name;
+	group->place = policy->group_cnt;
 	group->method = method;
 	group->overflow = overflow;
 	policy->group_cnt++;

@@ -73,7 +73,10 @@ static inline uint32_t ring_used(const struct ring *ring)
 /* Slots that may be written now. */
 static inline uint32_t ring_room(const struct ring *ring)
 {
-	return ring->cons_page ? ring->quota - ring_used(ring) : 0;
+	uint32_t used = ring_used(ring);
+
+	/* a quota that was lowered may be below what is in use */
+	return ring->cons_page && used < ring->quota ? ring->quota - used : 0;
 }
 
 /* How many slots from an index on lie side by side. */

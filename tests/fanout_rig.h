@@ -315,7 +315,7 @@ static inline void rig_add(struct rig *rig, const struct packet_builder *b)
 /* Hand the burst out. What a group wanted of it was offered to its members of now, if any. */
 static inline void rig_burst(struct rig *rig)
 {
-	struct fanout_group before[POLICY_GROUPS_MAX];
+	struct fanout_group before[POLICY_PLACES_MAX];
 
 	memcpy(before, rig->fanout.groups, sizeof(before));
 	fanout_burst(&rig->fanout, rig->pkts, rig->cnt);

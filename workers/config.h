@@ -11,13 +11,12 @@
 #define WORKERS_CONFIG_H
 
 #include "steering/policy.h"
-#include "xdp/netset.h"
-#include "xdp/xdp_abi.h"
+#include "xdp/filter.h"
 #include <net/if.h>
 #include <stdbool.h>
 #include <stdint.h>
 
-#define CONFIG_NAME_BYTES  32 /* of a group, a set or an instance, with the terminator */
+#define CONFIG_NAME_BYTES  32 /* of a group or an instance, with the terminator */
 #define CONFIG_GROUPS_MAX  64
 #define CONFIG_MEMBERS_MAX 64 /* of one group */
 #define CONFIG_CPUS_MAX    1024
@@ -28,7 +27,9 @@ enum config_mode {
 		0, /* native where the driver can, else generic; zero-copy where it can */
 	CONFIG_MODE_ZERO_COPY, /* native and zero-copy, or fail */
 	CONFIG_MODE_NATIVE,    /* native, or fail */
-	CONFIG_MODE_GENERIC    /* in the stack, any driver */
+	CONFIG_MODE_GENERIC,   /* in the stack, any driver */
+	CONFIG_MODE_MIRROR,    /* keep its traffic: copies of what is steered, both directions */
+	CONFIG_MODE_AF_PACKET  /* no XDP: copies through a packet socket */
 };
 
 enum config_idle {
@@ -47,10 +48,19 @@ enum config_run {
 	CONFIG_RUN_WORKER      /* handled in the worker, run to completion, no ring */
 };
 
+enum config_attach {
+	CONFIG_ATTACH_EXCLUSIVE = 0, /* the only program, on a bpf_link */
+	CONFIG_ATTACH_SHARED         /* beside others, by libxdp's dispatcher */
+};
+
+#define CONFIG_PRIORITY 50 /* among programs that share an interface, the lowest first */
+
 struct config_interface {
 	char name[IF_NAMESIZE];
 	enum config_mode mode;
-	bool promiscuous; /* default true */
+	enum config_attach attach;
+	uint32_t priority; /* of CONFIG_ATTACH_SHARED */
+	bool promiscuous;  /* default true */
 };
 
 struct config_workers {
@@ -59,17 +69,6 @@ struct config_workers {
 	enum config_idle idle;
 	uint32_t frames;     /* of each worker's UMEM; 0: as many as the rings ask for */
 	uint32_t frame_size; /* bytes, 2048 or 4096; 0: what the MTU asks for */
-};
-
-struct config_set {
-	char name[CONFIG_NAME_BYTES];
-	struct netset nets; /* sealed */
-};
-
-struct config_filter {
-	struct xdp_policy policy; /* rules in order; hash_seed stays 0 */
-	struct config_set *sets;  /* xdp_rule.set counts these */
-	uint32_t set_cnt;
 };
 
 /* Who may join a group from another process, as with the permission to read a file: root always,
@@ -99,6 +98,7 @@ struct config_group {
 	enum config_sink sink;
 	enum config_run run;
 	char *dir;           /* of CONFIG_SINK_PCAP; relative to the working directory */
+	bool shunt;          /* who may join may also have flows shunted */
 	uint32_t ring_slots; /* power of two, XFQ_RING_SLOTS_MIN to _MAX; CONFIG_RING_SLOTS */
 	uint32_t line;       /* in the file it came from; 0: none */
 };
@@ -109,7 +109,11 @@ struct config {
 	struct config_interface *interfaces;
 	uint32_t interface_cnt; /* 0 is allowed: such a config serves capture files only */
 	struct config_workers workers;
-	struct config_filter filter;
+	struct set **sets; /* named, owned; of all filters */
+	uint32_t set_cnt;
+	struct filter filter; /* of what comes in */
+	bool has_egress;
+	struct filter egress; /* of what the host sends by the interfaces: pass, drop, limit */
 	struct config_group *groups;
 	uint32_t group_cnt;
 };
@@ -121,7 +125,19 @@ void config_init(struct config *config);
  * the instance's own user that may join. It has no name yet. */
 void config_group_init(struct config_group *group);
 
+/*
+ * Let the filter know what the groups want, where its default is `claimed`; else do nothing. Again
+ * after a change of the groups, and before the filter is used. 0, or -errno with a sentence that
+ * names the group. Set-up only, as expression_compile().
+ */
+int config_claim(struct config *config, struct xfq_error *error);
+
 /* Free everything the structure owns and zero it. */
 void config_destroy(struct config *config);
+
+/* Move a config to memory of its own, which the caller owes a config_free(); it is empty
+ * afterwards, whatever comes of it. NULL: no memory. */
+struct config *config_take(struct config *config);
+void config_free(struct config *config);
 
 #endif

@@ -66,6 +66,8 @@ static void *consumer_run(void *argument)
 	uint32_t idle = 0;
 
 	pthread_setname_np(pthread_self(), consumer->name);
+	if (consumer->bare)
+		thread_drop_capabilities();
 	for (uint32_t i = 0; i < PACKET_BURST; i++)
 		index[i] = (uint8_t)i;
 	for (;;) {

@@ -21,6 +21,7 @@ struct consumer {
 	int wake_fd;   /* the caller's: a socket; a message wakes */
 	bool draining; /* ends once its rings are empty */
 	bool started;
+	bool bare; /* the thread gives up all capabilities */
 	pthread_t thread;
 	char name[16]; /* of the thread */
 };

@@ -39,28 +39,32 @@ static void engine_raise_limits(void)
 	}
 }
 
+int engine_fill_policy(struct policy *policy, const struct config *config, struct xfq_error *error)
+{
+	int code = 0;
+
+	for (uint32_t i = 0; i < config->group_cnt && code == 0; i++) {
+		const struct config_group *group = &config->groups[i];
+
+		code = policy_add(policy, group->name, group->match, group->steer, group->overflow,
+				  error);
+	}
+	return code;
+}
+
 static int engine_make_policy(struct engine *engine, struct xfq_error *error)
 {
-	const struct config *config = engine->config;
 	uint64_t seed = 0;
 
 	/* live, nobody outside can choose flows that meet; from a file, every run is the same */
 	if (!engine->options.read_path && getrandom(&seed, sizeof(seed), 0) != sizeof(seed))
 		seed = engine_now_ns();
-	engine->xdp_policy = config->filter.policy;
-	engine->xdp_policy.hash_seed = seed;
-	for (uint32_t i = 0; i < config->filter.set_cnt; i++)
-		engine->sets[i] = &config->filter.sets[i].nets;
-	policy_init(&engine->policy, seed);
-	for (uint32_t i = 0; i < config->group_cnt; i++) {
-		const struct config_group *group = &config->groups[i];
-		int code = policy_add(&engine->policy, group->name, group->match, group->steer,
-				      group->overflow, error);
-
-		if (code)
-			return code;
-	}
-	return 0;
+	engine->policy = malloc(sizeof(*engine->policy));
+	if (!engine->policy)
+		return xfq_error_set(error, -ENOMEM, "no memory for the groups");
+	policy_init(engine->policy, seed);
+	engine->policy->generation = 1;
+	return engine_fill_policy(engine->policy, engine->config, error);
 }
 
 /* Open every interface; returns the number of workers that their queues ask for, or -errno. */
@@ -112,7 +116,8 @@ static int engine_frame_size(const struct engine *engine, uint32_t *size, struct
 
 		if (need > umem_packet_max(*size) && !wanted)
 			*size = 4096;
-		if (need > umem_packet_max(*size))
+		/* a packet socket has what is too long cut */
+		if (need > umem_packet_max(*size) && !engine->packet[i])
 			return xfq_error_set(error, -EMSGSIZE,
 					     "%s: an MTU of %u does not fit into frames of %u "
 					     "bytes; lower it: ip link set dev %s mtu %u%s",
@@ -161,26 +166,68 @@ static int engine_place(struct engine *engine, struct xfq_error *error)
 	return code;
 }
 
+static struct attach_options engine_attach_options(const struct engine *engine, uint32_t interface)
+{
+	const struct config_interface *from = &engine->config->interfaces[interface];
+
+	return (struct attach_options){
+		.name = from->name,
+		.native = from->mode != CONFIG_MODE_GENERIC,
+		.generic = from->mode == CONFIG_MODE_AUTO || from->mode == CONFIG_MODE_GENERIC,
+		/* the other end of a mirror's pair has nobody to be shared with */
+		.shared = from->attach == CONFIG_ATTACH_SHARED && from->mode != CONFIG_MODE_MIRROR,
+		.priority = from->priority,
+	};
+}
+
 static int engine_load(struct engine *engine, uint32_t frame_size, struct xfq_error *error)
 {
+	struct attach_options attach;
 	uint32_t ifindex[XDP_INTERFACES_MAX];
 	struct loader_options options = {
-		.policy = &engine->xdp_policy,
-		.sets = engine->sets,
-		.set_cnt = engine->config->filter.set_cnt,
+		.filter = &engine->config->filter,
+		.sets = &engine->sets,
+		.hash_seed = engine->policy->hash_seed,
+		.generation = engine->policy->generation,
 		.packet_max = umem_packet_max(frame_size),
 		.ifindex = ifindex,
 		.interface_cnt = engine->config->interface_cnt,
 	};
+	int code;
 
 	for (uint32_t i = 0; i < options.interface_cnt; i++) {
 		ifindex[i] = engine->interfaces[i].ifindex;
-		int code = loader_is_free(ifindex[i], engine->interfaces[i].name, error);
-
+		attach = engine_attach_options(engine, i);
+		options.shared |= attach.shared;
+		code = engine->packet[i] || engine_is_mirrored(engine, i)
+			       ? 0
+			       : attach_clear(ifindex[i], &attach, error);
 		if (code)
 			return code;
 	}
-	return loader_load(&engine->loader, &options, error);
+	code = setmaps_create(&engine->sets, (const struct set *const *)engine->config->sets,
+			      engine->config->set_cnt, error);
+	if (code)
+		return code;
+	code = loader_load(&engine->loader, &options, error);
+	return code ? code : engine_load_tc(engine, error);
+}
+
+/* The capture file, and what judges its packets. */
+static int engine_open_capture(struct engine *engine, struct xfq_error *error)
+{
+	const struct engine_options *options = &engine->options;
+	const int stop_fds[CAPTURE_STOPS] = {options->stop_fds[0], options->stop_fds[1], -1};
+	const struct judge_options judge = {.filter = &engine->config->filter,
+					    .hash_seed = engine->policy->hash_seed,
+					    .generation = engine->policy->generation,
+					    .kernel = options->read_xdp};
+	int code =
+		capture_open_waiting(&engine->replay.capture, options->read_path, stop_fds, error);
+
+	if (code == 0)
+		code = judge_open(&engine->replay.judge, &judge, error);
+	return code ? code : engine_make_replay_shunt(engine, error);
 }
 
 int engine_create(struct engine *engine, const struct config *config,
@@ -201,15 +248,9 @@ int engine_create(struct engine *engine, const struct config *config,
 	if (code)
 		goto failed;
 	if (options->read_path) {
-		const int stop_fds[CAPTURE_STOPS] = {options->stop_fds[0], options->stop_fds[1],
-						     -1};
-
-		code = capture_open_waiting(&engine->replay.capture, options->read_path, stop_fds,
-					    error);
+		code = engine_open_capture(engine, error);
 		if (code)
 			goto failed;
-		engine->replay.pass.policy = &engine->xdp_policy;
-		engine->replay.pass.sets = engine->sets;
 		engine->worker_cnt = 1;
 	} else {
 		code = engine_open_interfaces(engine, error);
@@ -217,6 +258,8 @@ int engine_create(struct engine *engine, const struct config *config,
 			goto failed;
 		engine->worker_cnt = (uint32_t)code;
 	}
+	if (!options->read_path)
+		engine_choose_packet(engine);
 	code = engine_frame_size(engine, &frame_size, error);
 	if (code == 0 && !options->read_path)
 		code = engine_load(engine, frame_size, error);
@@ -237,6 +280,15 @@ failed:
 	return code;
 }
 
+static int engine_attach_one(struct engine *engine, uint32_t interface, struct xfq_error *error)
+{
+	const struct attach_options options = engine_attach_options(engine, interface);
+	int code = loader_attach(&engine->loader, interface, &options, error);
+
+	engine->modes[interface] = engine->loader.attach[interface].mode;
+	return code ? code : engine_open_ports(engine, interface, error);
+}
+
 /* The program, then the sockets, as the mode that it got decides how they are bound. The program
  * finds no socket until engine_connect_ports(), and passes packets on to the stack, counted. */
 int engine_attach(struct engine *engine, struct xfq_error *error)
@@ -251,16 +303,17 @@ int engine_attach(struct engine *engine, struct xfq_error *error)
 		ifindex[i] = engine->interfaces[i].ifindex;
 	code = interface_watch_open(&engine->watch, ifindex, config->interface_cnt, error);
 	for (uint32_t i = 0; i < config->interface_cnt && code == 0; i++) {
-		enum config_mode mode = config->interfaces[i].mode;
-
-		code = loader_attach(&engine->loader, i, config->interfaces[i].name,
-				     mode != CONFIG_MODE_GENERIC,
-				     mode == CONFIG_MODE_AUTO || mode == CONFIG_MODE_GENERIC,
-				     &engine->modes[i], error);
-		if (code == 0)
-			code = engine_open_ports(engine, i, error);
+		code = engine_enter_netns(engine, i, error);
+		if (code)
+			return code;
+		code = engine->packet[i] ? 0 : engine_attach_one(engine, i, error);
+		engine_leave_netns(engine, i);
+		if (code && engine_falls_back(engine, i, code))
+			code = 0;
+		if (code == 0 && engine->packet[i])
+			code = engine_open_packet(engine, i, error);
 	}
-	return code;
+	return code ? code : engine_attach_tc(engine, error);
 }
 
 int engine_start(struct engine *engine, struct xfq_error *error)
@@ -292,6 +345,7 @@ static void engine_take_out(struct engine *engine, uint32_t interface)
 {
 	engine->gone[interface] = true;
 	loader_detach_one(&engine->loader, interface);
+	engine_detach_tc_one(engine, interface);
 	for (uint32_t w = 0; w < engine->worker_cnt; w++)
 		for (uint32_t p = 0; p < engine->workers[w].port_cnt; p++)
 			if (engine->workers[w].ports[p].interface == interface)
@@ -326,8 +380,10 @@ int engine_stop(struct engine *engine, struct xfq_error *error)
 	if (engine->stopped)
 		return 0;
 	engine->stopped = true;
-	if (engine->loader.skeleton) {
+	if (engine->loader.attached) {
+		engine_detach_tc(engine);
 		loader_detach(&engine->loader);
+		engine_stop_packet(engine);
 		usleep(ENGINE_GRACE_US);
 	}
 	if (!engine->workers)
@@ -362,12 +418,18 @@ void engine_destroy(struct engine *engine)
 	engine_free_members(engine);
 	engine_free_table(engine);
 	engine_free_workers(engine);
+	engine_free_tc(engine);
 	loader_destroy(&engine->loader);
+	setmaps_destroy(&engine->sets);
 	interface_watch_close(&engine->watch);
 	for (uint32_t i = 0; i < XDP_INTERFACES_MAX; i++)
 		interface_close(&engine->interfaces[i]);
 	capture_close(&engine->replay.capture);
-	policy_destroy(&engine->policy);
+	judge_close(&engine->replay.judge);
+	shunt_table_destroy(&engine->replay.shunt);
+	if (engine->policy)
+		policy_destroy(engine->policy);
+	free(engine->policy);
 	free(engine->plan);
 	close(engine->notice_fd);
 	memset(engine, 0, sizeof(*engine));

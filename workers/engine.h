@@ -21,6 +21,7 @@
 #include "workers/consumer.h"
 #include "workers/interface.h"
 #include "workers/member.h"
+#include "workers/mirror.h"
 #include "workers/placement.h"
 #include "workers/stats.h"
 #include "workers/worker.h"
@@ -32,17 +33,21 @@
 /* What is not in the config; strings are the caller's and outlive the engine. */
 struct engine_options {
 	const char *read_path; /* a capture file instead of the interfaces; NULL: live */
+	bool read_xdp;         /* its first pass runs in the kernel, by test runs */
 	int stop_fds[2]; /* readable: stop waiting for a capture file that is a pipe; -1: unused */
 	const char *write_dir; /* every built-in member writes a capture file here; NULL: as the
 				  config says */
 	bool join;             /* members may join: packet memory for them is set aside */
+	bool bare_threads;     /* threads of the engine give up all capabilities */
 };
 
 #define ENGINE_CALLBACKS_MAX 16 /* of a group, through engine_add_callback() */
 
-/* A group as it stands. */
+/* A group as it stands, at its place: where it is from when a config first has it until one has it
+ * no more. */
 struct engine_group {
-	struct roster *roster; /* what the workers read; owned */
+	const struct config_group *config; /* the engine's config has it; NULL: the place is free */
+	struct roster *roster;             /* what the workers read; owned */
 	uint32_t next_id;
 	uint32_t member_cnt;   /* with stand-ins */
 	uint32_t joined_cnt;   /* through engine_join() */
@@ -52,30 +57,48 @@ struct engine_group {
 	struct stats_member left[STATS_LEFT_MAX]; /* a ring; left_cnt is the next place */
 };
 
+/* A member by the config, made of what its kind asks for. */
+struct engine_built_in {
+	struct consumer consumer; /* of one that is a thread */
+	struct sink_file file;
+	struct sink *sinks;     /* of one that is handled in the workers, for each; owned */
+	struct outlet *outlets; /* to be attached, for each worker; owned */
+};
+
+/* What the rings of all members together ask for; see engine_share(). */
+struct engine_demand {
+	uint64_t slots;
+	uint32_t rings; /* of each worker */
+};
+
 struct engine {
 	const struct config *config;
 	struct engine_options options;
-	struct policy policy;
-	const struct netset *sets[XDP_SETS_MAX]; /* the config's */
-	struct xdp_policy xdp_policy;            /* the config's, with the seed */
+	struct policy *policy;              /* owned */
+	uint32_t places[CONFIG_GROUPS_MAX]; /* of the config's groups */
+	struct engine_demand demand;
+	struct setmaps sets; /* live: the named sets in the kernel */
 	struct loader loader;
+	struct tc egress_tc; /* loaded if the config has egress rules */
+	struct hook egress_hooks[XDP_INTERFACES_MAX];
+	struct tc mirror_tc;                       /* loaded if an interface is mirrored */
+	struct mirror mirrors[XDP_INTERFACES_MAX]; /* of those that are */
 	struct interface interfaces[XDP_INTERFACES_MAX];
-	enum loader_mode modes[XDP_INTERFACES_MAX];
+	enum attach_mode modes[XDP_INTERFACES_MAX];
 	bool gone[XDP_INTERFACES_MAX];
+	bool packet[XDP_INTERFACES_MAX];    /* received by packet sockets, without XDP */
+	bool fell_back[XDP_INTERFACES_MAX]; /* of them, those whose mode was auto */
 	struct interface_watch
 		watch; /* live only: engine_watch() is to be called when watch.fd reads */
 	struct placement *plan;
 	struct worker *workers;
 	uint32_t worker_cnt;
-	struct engine_group groups[POLICY_GROUPS_MAX];
-	struct roster *spare;   /* for the next change; so that none needs memory */
-	struct member *members; /* by outlet: built-in ones of all groups in order, then others */
-	uint32_t outlet_max;    /* places for members */
-	uint32_t built_in_cnt;  /* members by the config */
-	struct consumer *consumers; /* of built-in members that are threads */
-	struct sink_file *files;    /* of built-in members */
-	struct sink *sinks;         /* worker after worker, of built-in members handled there */
-	struct outlet *outlets;     /* of the change being made, one for each worker */
+	struct engine_group groups[POLICY_PLACES_MAX]; /* by place */
+	struct roster *spare;               /* for the next change; so that none needs memory */
+	struct member *members;             /* by outlet */
+	uint32_t outlet_max;                /* places for members */
+	struct engine_built_in **built_ins; /* by outlet; NULL: there is none */
+	struct outlet *outlets;             /* of the change being made, one for each worker */
 	struct worker_change *changes;
 	struct replay replay;
 	int notice_fd; /* eventfd: readable once a worker has read its file, or has detached a
@@ -102,9 +125,13 @@ int engine_start(struct engine *engine, struct xfq_error *error);
 /* Whether every worker has ended by itself: the capture file was read to its end or broke. */
 bool engine_is_done(const struct engine *engine);
 
+/* The place of a group; ENGINE_NO_GROUP where there is none of that name. */
+#define ENGINE_NO_GROUP UINT32_MAX
+uint32_t engine_find_group(const struct engine *engine, const char *name);
+
 /* A member that wants to join. */
 struct engine_join {
-	uint32_t group;      /* place in the config */
+	uint32_t group;      /* its place: engine_find_group() */
 	uint32_t ring_slots; /* wish; 0: the group's */
 	uint32_t weight;     /* 1 to ROSTER_WEIGHT_MAX */
 	int wake_fd;         /* the caller's, until it has left: a socket, on which a message is
@@ -148,6 +175,28 @@ int engine_add_callback(struct engine *engine, uint32_t group, packet_consumer *
 void engine_faults(struct engine *engine,
 		   void (*fault)(uint32_t slot, const char *what, void *context), void *context);
 
+/* Who is told of a reload. */
+struct engine_reload_events {
+	/* The group of a joined member is no more: it is to be told, and its connection closed; it
+	 * will be gone when the reload returns. The workers do not wake it any more. */
+	void (*removed)(uint32_t slot, const char *group, void *context);
+	void *context;
+};
+
+/*
+ * Do from now on what `next` says, which outlives the engine in the place of the config there was:
+ * that one is the caller's again. No packet is lost by it, and each is judged by the one or by the
+ * other, in the first pass and by the groups. Groups go by their names: those that both configs
+ * have keep their counters, and the members that have joined.
+ *
+ * 0, or -errno with a sentence, and nothing has changed: -EOPNOTSUPP where a restart would be
+ * needed (name, interfaces, workers), -ENOSPC where the groups ask for more packet memory or more
+ * members than there is room for, otherwise as engine_create(). Live, it takes CAP_BPF,
+ * CAP_PERFMON and CAP_NET_ADMIN of the calling thread.
+ */
+int engine_reload(struct engine *engine, const struct config *next,
+		  const struct engine_reload_events *events, struct xfq_error *error);
+
 /*
  * Look what became of the interfaces since, and take out those that went away. Returns how many are
  * left; for each that changed, `changed` is called with its name and what happened.
@@ -156,8 +205,13 @@ uint32_t engine_watch(struct engine *engine,
 		      void (*changed)(const char *name, enum interface_event event, void *context),
 		      void *context);
 
+/* The shunt table, of the XDP program or of the first pass over a capture file; valid until the
+ * next reload. 0, or -EOPNOTSUPP with a sentence: there is none. */
+int engine_shunt(struct engine *engine, struct shunt *shunt, struct xfq_error *error);
+
 /*
- * Let readers of the members' capture files see what has come so far; call it about once a second.
+ * Let readers of the members' capture files see what has come so far, and take members that have
+ * expired out of the sets; call it about once a second.
  * 0, or -errno with a sentence for a file that cannot be written any more, once for each file.
  */
 int engine_flush(struct engine *engine, struct xfq_error *error);

@@ -18,20 +18,21 @@ int engine_make_table(struct engine *engine, struct xfq_error *error)
 	size_t places = engine->outlet_max, workers = engine->worker_cnt;
 
 	engine->members = calloc(places, sizeof(*engine->members));
+	engine->built_ins = calloc(places, sizeof(*engine->built_ins));
 	engine->outlets = calloc(workers, sizeof(*engine->outlets));
 	engine->changes = calloc(workers, sizeof(*engine->changes));
 	engine->spare = calloc(1, sizeof(*engine->spare));
-	if (!engine->members || !engine->outlets || !engine->changes || !engine->spare)
+	if (!engine->members || !engine->built_ins || !engine->outlets || !engine->changes ||
+	    !engine->spare)
 		return xfq_error_set(error, -ENOMEM, "no memory for %zu members", places);
 	for (size_t i = 0; i < places; i++)
 		engine->members[i].wake_fd = -1;
 	for (uint32_t g = 0; g < engine->config->group_cnt; g++) {
-		engine->groups[g].roster = calloc(1, sizeof(struct roster));
-		if (!engine->groups[g].roster)
-			return xfq_error_set(error, -ENOMEM, "no memory for group %s",
-					     engine->config->groups[g].name);
-		for (uint32_t w = 0; w < workers; w++)
-			fanout_set_roster(&engine->workers[w].fanout, g, engine->groups[g].roster);
+		int code = engine_begin_group(engine, g, &engine->config->groups[g], error);
+
+		if (code)
+			return code;
+		engine->places[g] = g;
 	}
 	return 0;
 }
@@ -40,17 +41,59 @@ void engine_free_table(struct engine *engine)
 {
 	for (uint32_t i = 0; engine->members && i < engine->outlet_max; i++)
 		member_destroy(&engine->members[i]);
-	for (uint32_t g = 0; g < POLICY_GROUPS_MAX; g++)
+	for (uint32_t g = 0; g < POLICY_PLACES_MAX; g++)
 		free(engine->groups[g].roster);
 	free(engine->members);
+	free(engine->built_ins);
 	free(engine->outlets);
 	free(engine->changes);
 	free(engine->spare);
 	memset(engine->groups, 0, sizeof(engine->groups));
 	engine->members = NULL;
+	engine->built_ins = NULL;
 	engine->outlets = NULL;
 	engine->changes = NULL;
 	engine->spare = NULL;
+}
+
+uint32_t engine_find_group(const struct engine *engine, const char *name)
+{
+	for (uint32_t place = 0; place < POLICY_PLACES_MAX; place++)
+		if (engine->groups[place].config &&
+		    strcmp(engine->groups[place].config->name, name) == 0)
+			return place;
+	return ENGINE_NO_GROUP;
+}
+
+void engine_change_all(struct engine *engine, const struct worker_change *change)
+{
+	for (uint32_t w = 0; w < engine->worker_cnt; w++)
+		worker_post(&engine->workers[w], change);
+	for (uint32_t w = 0; w < engine->worker_cnt; w++)
+		worker_await(&engine->workers[w]);
+}
+
+int engine_begin_group(struct engine *engine, uint32_t place, const struct config_group *config,
+		       struct xfq_error *error)
+{
+	struct worker_change change = worker_no_change();
+	struct roster *roster = calloc(1, sizeof(*roster));
+
+	if (!roster)
+		return xfq_error_set(error, -ENOMEM, "no memory for group %s", config->name);
+	engine->groups[place] = (struct engine_group){.config = config, .roster = roster};
+	change.group = place;
+	change.roster = roster;
+	change.begin = true;
+	engine_change_all(engine, &change);
+	return 0;
+}
+
+void engine_end_group(struct engine *engine, uint32_t place)
+{
+	/* workers still name its roster, but look at it for no packet */
+	free(engine->groups[place].roster);
+	memset(&engine->groups[place], 0, sizeof(engine->groups[place]));
 }
 
 uint32_t engine_take_slot(struct engine *engine, uint32_t group, enum member_kind kind)
@@ -77,7 +120,7 @@ uint32_t engine_take_slot(struct engine *engine, uint32_t group, enum member_kin
 static bool engine_is_wanted(const struct member *member, uint32_t group, bool stand_ins)
 {
 	return member->kind > MEMBER_JOINING && member->group == group && !member->faulty &&
-	       member->stand_in == stand_ins;
+	       !member->withheld && member->stand_in == stand_ins;
 }
 
 bool engine_has_room(const struct engine *engine, uint32_t group)
@@ -131,14 +174,15 @@ static void engine_change(struct engine *engine, uint32_t group, uint32_t attach
 	struct roster *old = state->roster;
 
 	for (uint32_t w = 0; w < engine->worker_cnt; w++) {
-		engine->changes[w] = (struct worker_change){
-			.detach = detach,
-			.attach = attach,
-			.outlet = &engine->outlets[w],
-			.wake_fd = attach == FANOUT_NONE ? -1 : engine->members[attach].wake_fd,
-			.group = group,
-			.roster = engine->spare,
-		};
+		struct worker_change *change = &engine->changes[w];
+
+		*change = worker_no_change();
+		change->detach = detach;
+		change->attach = attach;
+		change->outlet = &engine->outlets[w];
+		change->wake_fd = attach == FANOUT_NONE ? -1 : engine->members[attach].wake_fd;
+		change->group = group;
+		change->roster = engine->spare;
 		worker_post(&engine->workers[w], &engine->changes[w]);
 	}
 	for (uint32_t w = 0; w < engine->worker_cnt; w++)
@@ -153,6 +197,12 @@ void engine_put_in(struct engine *engine, uint32_t slot)
 
 	engine_revise_roster(engine, group, ENGINE_NO_SLOT);
 	engine_change(engine, group, slot, FANOUT_NONE);
+}
+
+void engine_take_off(struct engine *engine, uint32_t group)
+{
+	engine_revise_roster(engine, group, ENGINE_NO_SLOT);
+	engine_change(engine, group, FANOUT_NONE, FANOUT_NONE);
 }
 
 /* The power of two at or above a wish, within what the group has. */
@@ -173,14 +223,13 @@ static void engine_umem_bytes(const struct engine *engine, uint64_t *bytes)
 		bytes[w] = engine->workers[w].umem.shm.len;
 }
 
-int engine_join_rings(struct engine *engine, uint32_t slot, const struct engine_join *join,
-		      struct xfq_error *error)
+int engine_join_rings(struct engine *engine, uint32_t slot, const struct config_group *group,
+		      uint32_t wish, struct xfq_error *error)
 {
-	const struct config_group *group = &engine->config->groups[join->group];
 	uint64_t umem_bytes[XDP_QUEUES_MAX];
 	uint32_t quota = engine_quota(engine, group);
 	struct member_ring_options options = {
-		.slots = engine_ring_wish(group, join->ring_slots),
+		.slots = engine_ring_wish(group, wish),
 		.worker_cnt = engine->worker_cnt,
 		.umem_bytes = umem_bytes,
 	};
@@ -203,8 +252,8 @@ static void engine_copy_name(char *to, const char *from, size_t room)
 int engine_join(struct engine *engine, const struct engine_join *join, uint32_t *slot,
 		struct xfq_error *error)
 {
-	const struct config_group *config = &engine->config->groups[join->group];
 	struct engine_group *state = &engine->groups[join->group];
+	const struct config_group *config = state->config;
 	uint32_t place = ENGINE_NO_SLOT;
 	struct member *member;
 	int code;
@@ -228,7 +277,7 @@ int engine_join(struct engine *engine, const struct engine_join *join, uint32_t 
 	member->pid = join->pid;
 	member->uid = join->uid;
 	engine_copy_name(member->process, join->process, sizeof(member->process));
-	code = engine_join_rings(engine, place, join, error);
+	code = engine_join_rings(engine, place, config, join->ring_slots, error);
 	if (code) {
 		member_destroy(member);
 		state->member_cnt--;
@@ -315,18 +364,26 @@ static void engine_remember(struct engine_group *group, const struct stats_membe
 	sum->spilled += last->spilled;
 }
 
+struct stats_member engine_take_out_member(struct engine *engine, uint32_t slot, const char *why)
+{
+	uint32_t group = engine->members[slot].group;
+	struct stats_member last = {.kind = why};
+
+	engine_revise_roster(engine, group, slot);
+	engine_change(engine, group, FANOUT_NONE, slot);
+	engine_sum_member(engine, slot, &last);
+	engine_remember(&engine->groups[group], &last);
+	return last;
+}
+
 struct stats_member engine_leave(struct engine *engine, uint32_t slot, const char *why)
 {
 	struct member *member = &engine->members[slot];
 	struct engine_group *group = &engine->groups[member->group];
 	struct stats_member last = {.kind = why};
 
-	if (member->kind == MEMBER_JOINED) {
-		engine_revise_roster(engine, member->group, slot);
-		engine_change(engine, member->group, FANOUT_NONE, slot);
-		engine_sum_member(engine, slot, &last);
-		engine_remember(group, &last);
-	}
+	if (member->kind == MEMBER_JOINED)
+		last = engine_take_out_member(engine, slot, why);
 	group->joined_cnt--;
 	group->member_cnt--;
 	member_destroy(member);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "workers/engine_parts.h"
+#include "workers/engine_sets.h"
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -7,25 +8,6 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-/* Memory for all built-in members; empty configs get one element, so that NULL means failure. */
-static int engine_allocate_members(struct engine *engine, struct xfq_error *error)
-{
-	size_t members = engine->built_in_cnt ? engine->built_in_cnt : 1;
-	size_t pairs = members * engine->worker_cnt;
-
-	engine->consumers =
-		aligned_alloc(__alignof__(struct consumer), members * sizeof(struct consumer));
-	engine->sinks = aligned_alloc(__alignof__(struct sink), pairs * sizeof(struct sink));
-	engine->files = calloc(members, sizeof(*engine->files));
-	if (!engine->consumers || !engine->sinks || !engine->files)
-		return xfq_error_set(error, -ENOMEM, "no memory for %zu members", members);
-	memset(engine->consumers, 0, members * sizeof(struct consumer));
-	memset(engine->sinks, 0, pairs * sizeof(struct sink));
-	for (size_t i = 0; i < members; i++)
-		engine->consumers[i].wake_fd = -1;
-	return 0;
-}
 
 /* A file cannot be read and written at the same time. */
 static int engine_check_output(const struct engine *engine, const struct sink_file *file,
@@ -48,7 +30,7 @@ static int engine_open_file(struct engine *engine, const struct config_group *gr
 {
 	const char *dir = group->sink == CONFIG_SINK_PCAP ? group->dir : NULL;
 	const struct config *config = engine->config;
-	struct sink_file *file = &engine->files[slot];
+	struct sink_file *file = &engine->built_ins[slot]->file;
 	int code;
 
 	if (engine->options.write_dir)
@@ -61,18 +43,25 @@ static int engine_open_file(struct engine *engine, const struct config_group *gr
 }
 
 /* The file of a built-in member; NULL: it only counts. */
-static struct sink_file *engine_file(const struct engine *engine, uint32_t slot)
+static struct sink_file *engine_file(struct engine_built_in *built_in)
 {
-	return engine->files[slot].pcapng.buffer ? &engine->files[slot] : NULL;
+	return built_in->file.pcapng.buffer ? &built_in->file : NULL;
 }
 
 /* A member that is handled in the worker: a sink for each, as each counts by itself. */
-static int engine_make_callback(struct engine *engine, uint32_t slot)
+static int engine_make_callback(struct engine *engine, uint32_t slot, struct xfq_error *error)
 {
-	for (uint32_t w = 0; w < engine->worker_cnt; w++) {
-		struct sink *sink = &engine->sinks[(size_t)w * engine->built_in_cnt + slot];
+	struct engine_built_in *built_in = engine->built_ins[slot];
+	size_t bytes = engine->worker_cnt * sizeof(struct sink);
 
-		sink->file = engine_file(engine, slot);
+	built_in->sinks = aligned_alloc(__alignof__(struct sink), bytes);
+	if (!built_in->sinks)
+		return xfq_error_set(error, -ENOMEM, "no memory for a member");
+	memset(built_in->sinks, 0, bytes);
+	for (uint32_t w = 0; w < engine->worker_cnt; w++) {
+		struct sink *sink = &built_in->sinks[w];
+
+		sink->file = engine_file(built_in);
 		engine->outlets[w] = (struct outlet){.group = (uint16_t)engine->members[slot].group,
 						     .consume = sink_consume,
 						     .context = sink};
@@ -84,13 +73,13 @@ static int engine_make_callback(struct engine *engine, uint32_t slot)
 static int engine_make_thread(struct engine *engine, const struct config_group *group,
 			      uint32_t slot, struct xfq_error *error)
 {
-	struct consumer *consumer = &engine->consumers[slot];
+	struct consumer *consumer = &engine->built_ins[slot]->consumer;
 	struct member *member = &engine->members[slot];
-	const struct engine_join like = {.group = member->group};
 	int pair[2], code;
 
 	snprintf(consumer->name, sizeof(consumer->name), "%.11s.%u", group->name, member->id);
-	consumer->sink.file = engine_file(engine, slot);
+	consumer->sink.file = engine_file(engine->built_ins[slot]);
+	consumer->bare = engine->options.bare_threads;
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair))
 		return xfq_error_set(error, -errno, "group %s: making a member: %s%s", group->name,
 				     strerror(errno),
@@ -101,7 +90,7 @@ static int engine_make_thread(struct engine *engine, const struct config_group *
 	consumer->rings = calloc(engine->worker_cnt, sizeof(*consumer->rings));
 	if (!consumer->rings)
 		return xfq_error_set(error, -ENOMEM, "no memory for a member");
-	code = engine_join_rings(engine, slot, &like, error);
+	code = engine_join_rings(engine, slot, group, 0, error);
 	for (uint32_t w = 0; w < engine->worker_cnt && code == 0; w++)
 		if (!member_view(member, w, engine->workers[w].umem.base, &consumer->rings[w]))
 			code = xfq_error_set(error, -EINVAL, "group %s: a ring of %u slots",
@@ -111,38 +100,154 @@ static int engine_make_thread(struct engine *engine, const struct config_group *
 	return code;
 }
 
-static int engine_make_member(struct engine *engine, uint32_t g, struct xfq_error *error)
+/* What a built-in member is made of. */
+static int engine_furnish(struct engine *engine, const struct config_group *group, uint32_t slot,
+			  struct xfq_error *error)
 {
-	const struct config_group *group = &engine->config->groups[g];
-	bool in_worker = engine_in_worker(group);
-	uint32_t slot = engine_take_slot(engine, g, in_worker ? MEMBER_CALLBACK : MEMBER_THREAD);
-	int code = engine_open_file(engine, group, slot, error);
+	struct engine_built_in *built_in =
+		aligned_alloc(__alignof__(struct engine_built_in), sizeof(*built_in));
+	struct member *member = &engine->members[slot];
+	int code;
 
+	if (!built_in)
+		return xfq_error_set(error, -ENOMEM, "no memory for a member");
+	memset(built_in, 0, sizeof(*built_in));
+	built_in->consumer.wake_fd = -1;
+	engine->built_ins[slot] = built_in;
+	built_in->outlets = calloc(engine->worker_cnt, sizeof(*built_in->outlets));
+	if (!built_in->outlets)
+		return xfq_error_set(error, -ENOMEM, "no memory for a member");
+	code = engine_open_file(engine, group, slot, error);
 	if (code)
 		return code;
 	/* who only counts does so because nobody else is there */
-	engine->members[slot].stand_in = !engine_file(engine, slot);
-	code = in_worker ? engine_make_callback(engine, slot)
-			 : engine_make_thread(engine, group, slot, error);
-	if (code == 0)
-		engine_put_in(engine, slot);
+	member->stand_in = !engine_file(built_in);
+	code = member->kind == MEMBER_CALLBACK ? engine_make_callback(engine, slot, error)
+					       : engine_make_thread(engine, group, slot, error);
+	memcpy(built_in->outlets, engine->outlets, engine->worker_cnt * sizeof(struct outlet));
+	return code;
+}
+
+int engine_make_built_in(struct engine *engine, uint32_t place, const struct config_group *group,
+			 uint32_t *slot, struct xfq_error *error)
+{
+	int code;
+
+	*slot = engine_take_slot(engine, place,
+				 engine_in_worker(group) ? MEMBER_CALLBACK : MEMBER_THREAD);
+	if (*slot == ENGINE_NO_SLOT)
+		return xfq_error_set(error, -ENOSPC,
+				     "group %s: there is no place for one more member",
+				     group->name);
+	engine->members[*slot].withheld = true;
+	code = engine_furnish(engine, group, *slot, error);
+	if (code)
+		engine_drop_built_in(engine, *slot);
+	return code;
+}
+
+int engine_begin_built_in(struct engine *engine, uint32_t slot, struct xfq_error *error)
+{
+	struct engine_built_in *built_in = engine->built_ins[slot];
+	int code = sink_file_begin(&built_in->file, error);
+
+	if (code == 0 && engine->members[slot].kind == MEMBER_THREAD)
+		code = consumer_start(&built_in->consumer, error);
+	return code;
+}
+
+void engine_put_in_built_in(struct engine *engine, uint32_t slot)
+{
+	engine->members[slot].withheld = false;
+	memcpy(engine->outlets, engine->built_ins[slot]->outlets,
+	       engine->worker_cnt * sizeof(struct outlet));
+	engine_put_in(engine, slot);
+}
+
+/* Free what is not the member's own. */
+static void engine_free_built_in(struct engine *engine, uint32_t slot)
+{
+	struct engine_built_in *built_in = engine->built_ins[slot];
+
+	if (!built_in)
+		return;
+	free(built_in->consumer.rings);
+	if (built_in->consumer.wake_fd >= 0) {
+		close(built_in->consumer.wake_fd);
+		close(engine->members[slot].wake_fd);
+	}
+	free(built_in->sinks);
+	free(built_in->outlets);
+	free(built_in);
+	engine->built_ins[slot] = NULL;
+}
+
+void engine_drop_built_in(struct engine *engine, uint32_t slot)
+{
+	struct member *member = &engine->members[slot];
+
+	if (engine->built_ins[slot]) {
+		consumer_finish(&engine->built_ins[slot]->consumer, member->wake_fd);
+		sink_file_close(&engine->built_ins[slot]->file, 0, 0, NULL);
+	}
+	engine_free_built_in(engine, slot);
+	engine->groups[member->group].member_cnt--;
+	member_destroy(member);
+}
+
+/* Close the file of a built-in member. */
+static int engine_close_file(struct engine *engine, uint32_t slot, struct xfq_error *error)
+{
+	uint64_t received = 0, lost = 0;
+
+	for (uint32_t w = 0; w < engine->worker_cnt; w++) {
+		const struct outlet *outlet = &engine->workers[w].fanout.outlets[slot];
+		uint64_t missed = counter_read(&outlet->lost_ring) +
+				  counter_read(&outlet->lost_quota) +
+				  counter_read(&outlet->lost_detached);
+
+		received += counter_read(&outlet->packets) + missed;
+		lost += missed;
+	}
+	return sink_file_close(&engine->built_ins[slot]->file, received, lost, error);
+}
+
+int engine_remove_built_in(struct engine *engine, uint32_t slot, struct xfq_error *error)
+{
+	struct member *member = &engine->members[slot];
+	int code;
+
+	/* what is in its rings stays there until it has read it: it never fails to */
+	consumer_finish(&engine->built_ins[slot]->consumer, member->wake_fd);
+	engine_take_out_member(engine, slot, "removed");
+	code = engine_close_file(engine, slot, error);
+	engine_free_built_in(engine, slot);
+	engine->groups[member->group].member_cnt--;
+	member_destroy(member);
 	return code;
 }
 
 int engine_make_members(struct engine *engine, struct xfq_error *error)
 {
-	int code = engine_allocate_members(engine, error);
+	uint32_t slot;
+	int code = 0;
 
-	for (uint32_t g = 0; g < engine->config->group_cnt; g++)
-		for (uint32_t i = 0; i < engine->config->groups[g].members && code == 0; i++)
-			code = engine_make_member(engine, g, error);
+	for (uint32_t g = 0; g < engine->config->group_cnt; g++) {
+		const struct config_group *group = &engine->config->groups[g];
+
+		for (uint32_t i = 0; i < group->members && code == 0; i++) {
+			code = engine_make_built_in(engine, g, group, &slot, error);
+			if (code == 0)
+				engine_put_in_built_in(engine, slot);
+		}
+	}
 	return code;
 }
 
 int engine_add_callback(struct engine *engine, uint32_t group, packet_consumer *consume,
 			void *context, struct xfq_error *error)
 {
-	const char *name = engine->config->groups[group].name;
+	const char *name = engine->groups[group].config->name;
 	uint32_t slot = ENGINE_NO_SLOT;
 
 	if (engine->started)
@@ -169,24 +274,27 @@ int engine_start_consumers(struct engine *engine, struct xfq_error *error)
 {
 	int code = 0;
 
-	for (uint32_t slot = 0; slot < engine->built_in_cnt && code == 0; slot++)
-		if (engine->members[slot].kind == MEMBER_THREAD)
-			code = consumer_start(&engine->consumers[slot], error);
+	for (uint32_t slot = 0; slot < engine->outlet_max && code == 0; slot++)
+		if (engine->built_ins[slot] && engine->members[slot].kind == MEMBER_THREAD)
+			code = consumer_start(&engine->built_ins[slot]->consumer, error);
 	return code;
 }
 
 void engine_finish_consumers(struct engine *engine)
 {
-	for (uint32_t slot = 0; engine->consumers && slot < engine->built_in_cnt; slot++)
-		consumer_finish(&engine->consumers[slot], engine->members[slot].wake_fd);
+	for (uint32_t slot = 0; engine->built_ins && slot < engine->outlet_max; slot++)
+		if (engine->built_ins[slot])
+			consumer_finish(&engine->built_ins[slot]->consumer,
+					engine->members[slot].wake_fd);
 }
 
 int engine_begin_files(struct engine *engine, struct xfq_error *error)
 {
 	int code = 0;
 
-	for (uint32_t m = 0; m < engine->built_in_cnt && code == 0; m++)
-		code = sink_file_begin(&engine->files[m], error);
+	for (uint32_t slot = 0; slot < engine->outlet_max && code == 0; slot++)
+		if (engine->built_ins[slot])
+			code = sink_file_begin(&engine->built_ins[slot]->file, error);
 	return code;
 }
 
@@ -194,12 +302,17 @@ int engine_flush(struct engine *engine, struct xfq_error *error)
 {
 	int first = 0;
 
-	for (uint32_t m = 0; m < engine->built_in_cnt; m++) {
-		int code = sink_file_flush(&engine->files[m], first ? NULL : error);
+	for (uint32_t slot = 0; slot < engine->outlet_max; slot++) {
+		int code = 0;
 
+		if (engine->built_ins[slot])
+			code = sink_file_flush(&engine->built_ins[slot]->file,
+					       first ? NULL : error);
 		if (first == 0)
 			first = code;
 	}
+	if (engine_sweep_sets(engine, first ? NULL : error) && first == 0)
+		first = -EIO;
 	return first;
 }
 
@@ -207,21 +320,11 @@ int engine_close_files(struct engine *engine, struct xfq_error *error)
 {
 	int first = 0;
 
-	if (!engine->files)
-		return 0;
-	for (uint32_t m = 0; m < engine->built_in_cnt; m++) {
-		uint64_t received = 0, lost = 0;
+	for (uint32_t slot = 0; engine->built_ins && slot < engine->outlet_max; slot++) {
+		int code = 0;
 
-		for (uint32_t w = 0; w < engine->worker_cnt; w++) {
-			const struct outlet *outlet = &engine->workers[w].fanout.outlets[m];
-			uint64_t missed =
-				outlet->lost_ring + outlet->lost_quota + outlet->lost_detached;
-
-			received += outlet->packets + missed;
-			lost += missed;
-		}
-		int code = sink_file_close(&engine->files[m], received, lost, first ? NULL : error);
-
+		if (engine->built_ins[slot])
+			code = engine_close_file(engine, slot, first ? NULL : error);
 		if (first == 0)
 			first = code;
 	}
@@ -230,19 +333,6 @@ int engine_close_files(struct engine *engine, struct xfq_error *error)
 
 void engine_free_members(struct engine *engine)
 {
-	for (uint32_t slot = 0; engine->consumers && slot < engine->built_in_cnt; slot++) {
-		struct consumer *consumer = &engine->consumers[slot];
-
-		free(consumer->rings);
-		if (consumer->wake_fd >= 0) {
-			close(consumer->wake_fd);
-			close(engine->members[slot].wake_fd);
-		}
-	}
-	free(engine->consumers);
-	free(engine->sinks);
-	free(engine->files);
-	engine->consumers = NULL;
-	engine->sinks = NULL;
-	engine->files = NULL;
+	for (uint32_t slot = 0; engine->built_ins && slot < engine->outlet_max; slot++)
+		engine_free_built_in(engine, slot);
 }

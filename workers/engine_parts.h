@@ -12,13 +12,72 @@ int engine_make_workers(struct engine *engine, uint32_t frame_size, struct xfq_e
 /* Open the ports of an interface whose program is attached. Nothing comes to them yet. */
 int engine_open_ports(struct engine *engine, uint32_t interface, struct xfq_error *error);
 
+/* engine_packet.c: packet sockets. Which interfaces have them from the start; */
+void engine_choose_packet(struct engine *engine);
+
+/* whether one that could not be had by XDP, as `code` says, is to have them: then what there was of
+ * it is undone; */
+bool engine_falls_back(struct engine *engine, uint32_t interface, int code);
+
+/* open those of an interface; give all of them their packets; take them away again. */
+int engine_open_packet(struct engine *engine, uint32_t interface, struct xfq_error *error);
+int engine_connect_packet(struct engine *engine, struct xfq_error *error);
+void engine_stop_packet(struct engine *engine);
+
 /* Put every port into the XSKMAP: from here on packets are taken from the stack. */
 int engine_connect_ports(struct engine *engine, struct xfq_error *error);
 void engine_free_workers(struct engine *engine);
 
+/* engine_tc.c: pairs of mirrored interfaces, TC programs for these and for egress; needs the
+ * interfaces and the sets. All return 0 or -errno with a sentence. */
+int engine_load_tc(struct engine *engine, struct xfq_error *error);
+int engine_attach_tc(struct engine *engine, struct xfq_error *error);
+void engine_detach_tc(struct engine *engine);
+void engine_detach_tc_one(struct engine *engine, uint32_t interface);
+void engine_free_tc(struct engine *engine);
+
+/* Take the egress rules away: what the host sends passes. */
+void engine_end_egress(struct engine *engine);
+
+/* Whether an interface is mirrored; then program and ports are attached to the other end of its
+ * pair, between these two. */
+bool engine_is_mirrored(const struct engine *engine, uint32_t interface);
+int engine_enter_netns(const struct engine *engine, uint32_t interface, struct xfq_error *error);
+void engine_leave_netns(const struct engine *engine, uint32_t interface);
+
+/* Other filters, of `next`, in two steps as of the loader: engine_prepare_tc() owes an
+ * engine_commit_tc() or an engine_forget_tc(). */
+struct engine_tc_change {
+	struct tc_generation egress, mirror;
+	bool has_egress; /* the next config has */
+	bool opened;     /* it has, and the one before has not */
+};
+int engine_prepare_tc(struct engine *engine, const struct config *next, const struct setmaps *sets,
+		      struct engine_tc_change *change, struct xfq_error *error);
+int engine_commit_tc(struct engine *engine, struct engine_tc_change *change,
+		     struct xfq_error *error);
+void engine_forget_tc(struct engine *engine, struct engine_tc_change *change);
+
+/* Add what the TC programs counted. 0 or -errno. */
+int engine_stats_tc(const struct engine *engine, struct stats *stats);
+
+/* engine_shunt.c: the shunt table of the pass over a capture file, where the filter wants one. */
+int engine_make_replay_shunt(struct engine *engine, struct xfq_error *error);
+
 /* engine_join.c: the table of members, and empty rosters; needs the workers. */
 int engine_make_table(struct engine *engine, struct xfq_error *error);
 void engine_free_table(struct engine *engine);
+
+/* A group of a config begins at a free place: an empty roster, and counters at 0; the workers know
+ * of it. 0 or -ENOMEM with a sentence. */
+int engine_begin_group(struct engine *engine, uint32_t place, const struct config_group *config,
+		       struct xfq_error *error);
+
+/* A group ends, which has no members and is of no policy any more: its place is free. */
+void engine_end_group(struct engine *engine, uint32_t place);
+
+/* Have all workers make the same change, and wait until they have. */
+void engine_change_all(struct engine *engine, const struct worker_change *change);
 
 /* A free place for a member of a group, with its number, group and weight 1; ENGINE_NO_SLOT where
  * there is none. */
@@ -31,13 +90,19 @@ bool engine_has_room(const struct engine *engine, uint32_t group);
  * roster that follows from who is there. */
 void engine_put_in(struct engine *engine, uint32_t slot);
 
+/* Take members that have become withheld off a group's roster. */
+void engine_take_off(struct engine *engine, uint32_t group);
+
+/* A member was detached, or is to be, and `why`: keep its counters, which are returned. */
+struct stats_member engine_take_out_member(struct engine *engine, uint32_t slot, const char *why);
+
 /* Tell joined members that nothing more comes, and give those that read on some time to finish. */
 void engine_drain_joined(struct engine *engine);
 
-/* The rings of the member at `slot`, and in engine->outlets what workers need of them; `join` says
- * how large. */
-int engine_join_rings(struct engine *engine, uint32_t slot, const struct engine_join *join,
-		      struct xfq_error *error);
+/* The rings of the member at `slot`, and in engine->outlets what workers need of them; the group,
+ * and its wish of slots (0: none), say how large. */
+int engine_join_rings(struct engine *engine, uint32_t slot, const struct config_group *group,
+		      uint32_t wish, struct xfq_error *error);
 
 /* A member's counters over all workers. */
 void engine_sum_member(const struct engine *engine, uint32_t slot, struct stats_member *to);
@@ -46,6 +111,21 @@ void engine_sum_member(const struct engine *engine, uint32_t slot, struct stats_
 
 /* engine_members.c: rings, sinks and files of every built-in member; needs the table. */
 int engine_make_members(struct engine *engine, struct xfq_error *error);
+
+/* Make one more, of a group that is at a place and is to be as `group` says: withheld, without a
+ * thread, its file not begun. Then begin that, start the thread, and put it in. 0 or -errno with a
+ * sentence, and then it is as if nothing had been, but for what was begun. */
+int engine_make_built_in(struct engine *engine, uint32_t place, const struct config_group *group,
+			 uint32_t *slot, struct xfq_error *error);
+int engine_begin_built_in(struct engine *engine, uint32_t slot, struct xfq_error *error);
+void engine_put_in_built_in(struct engine *engine, uint32_t slot);
+
+/* Take one out that is not on the roster: it reads what it has first. Its file is closed: 0, or
+ * what was wrong with it, with a sentence. */
+int engine_remove_built_in(struct engine *engine, uint32_t slot, struct xfq_error *error);
+
+/* The same of one that was never put in. */
+void engine_drop_built_in(struct engine *engine, uint32_t slot);
 
 /* Start and end the threads of built-in members; they end when their rings are empty. */
 int engine_start_consumers(struct engine *engine, struct xfq_error *error);
@@ -58,8 +138,22 @@ int engine_begin_files(struct engine *engine, struct xfq_error *error);
 int engine_close_files(struct engine *engine, struct xfq_error *error);
 void engine_free_members(struct engine *engine);
 
-/* Slots that a worker may fill of a group's ring at once: the ring, or its share of the frames. */
+/* What the rings of a config's members ask for. */
+struct engine_demand engine_demand(const struct engine *engine, const struct config *config);
+
+/* Whether the packet memory that there is suffices for them. 0, or -ENOSPC with a sentence. */
+int engine_check_demand(const struct engine *engine, const struct engine_demand *demand,
+			struct xfq_error *error);
+
+/* Places that a config's members may need. */
+uint32_t engine_places(const struct engine *engine, const struct config *config);
+
+/* Slots that a worker may fill of a group's ring at once, by engine->demand: the ring, or its share
+ * of the frames. */
 uint32_t engine_quota(const struct engine *engine, const struct config_group *group);
+
+/* The groups of a config, at their numbers as places. */
+int engine_fill_policy(struct policy *policy, const struct config *config, struct xfq_error *error);
 
 /*
  * A ring's share of `frames` frames, where `members` rings want `slots` slots in all: its own `own`
@@ -72,6 +166,10 @@ static inline uint32_t engine_share(uint64_t own, uint64_t slots, uint64_t membe
 		return (uint32_t)own;
 	return (uint32_t)(1 + (own - 1) * (frames - members) / (slots - members));
 }
+
+/* In engine_reload_check.c: what a reload may not change. 0, or -EOPNOTSUPP with a sentence. */
+int engine_reload_check(const struct engine *engine, const struct config *next,
+			struct xfq_error *error);
 
 /* Whether a group's members are handled in the worker. */
 static inline bool engine_in_worker(const struct config_group *group)

@@ -5,19 +5,6 @@
 #include <string.h>
 #include <time.h>
 
-static const char *engine_mode_name(enum loader_mode mode)
-{
-	switch (mode) {
-	case LOADER_MODE_NATIVE:
-		return "native";
-	case LOADER_MODE_GENERIC:
-		return "generic";
-	case LOADER_MODE_NONE:
-		break;
-	}
-	return "none";
-}
-
 static void engine_stats_interfaces(const struct engine *engine, struct stats *stats)
 {
 	if (engine->options.read_path)
@@ -29,7 +16,7 @@ static void engine_stats_interfaces(const struct engine *engine, struct stats *s
 
 		memcpy(to->name, from->name, sizeof(to->name));
 		memcpy(to->driver, from->driver, sizeof(to->driver));
-		to->mode = engine_mode_name(engine->modes[i]);
+		to->mode = engine->packet[i] ? "af_packet" : attach_mode_name(engine->modes[i]);
 		to->queues = from->queue_cnt;
 		to->gone = engine->gone[i];
 		for (uint32_t p = 0; p < engine->workers[0].port_cnt; p++)
@@ -59,6 +46,7 @@ static void engine_stats_worker(const struct engine *engine, uint32_t w, struct 
 		to->rx_dropped += losses.rx_dropped;
 		to->rx_ring_full += losses.rx_ring_full;
 		to->fill_empty += losses.fill_empty;
+		to->cut += losses.cut;
 		to->reparsed += counter_read(&from->ports[p].reparsed);
 	}
 	worker_census_read(from, &census);
@@ -71,8 +59,8 @@ static void engine_stats_worker(const struct engine *engine, uint32_t w, struct 
 	stats->huge_pages = from->umem.shm.huge;
 }
 
-/* The members of a group that are there, in the order of their numbers. */
-static void engine_stats_members(struct engine *engine, uint32_t g, struct stats_group *to)
+/* The members of the group at a place that are there, in the order of their numbers. */
+static void engine_stats_members(struct engine *engine, uint32_t place, struct stats_group *to)
 {
 	static const char *const kinds[] = {[MEMBER_JOINING] = "joining",
 					    [MEMBER_CALLBACK] = "worker",
@@ -84,11 +72,11 @@ static void engine_stats_members(struct engine *engine, uint32_t g, struct stats
 		struct stats_member now = {.kind = kinds[member->kind]};
 		uint32_t at = to->member_cnt;
 
-		if (member->kind == MEMBER_FREE || member->group != g)
+		if (member->kind == MEMBER_FREE || member->group != place)
 			continue;
 		engine_sum_member(engine, slot, &now);
-		if (slot < engine->built_in_cnt)
-			now.unwritten = sink_file_unwritten(&engine->files[slot]);
+		if (engine->built_ins[slot])
+			now.unwritten = sink_file_unwritten(&engine->built_ins[slot]->file);
 		for (; at > 0 && to->members[at - 1].id > now.id; at--)
 			to->members[at] = to->members[at - 1];
 		to->members[at] = now;
@@ -99,7 +87,8 @@ static void engine_stats_members(struct engine *engine, uint32_t g, struct stats
 static void engine_stats_group(struct engine *engine, uint32_t g, struct stats *stats)
 {
 	const struct config_group *group = &engine->config->groups[g];
-	const struct engine_group *state = &engine->groups[g];
+	uint32_t place = engine->places[g];
+	const struct engine_group *state = &engine->groups[place];
 	struct stats_group *to = &stats->groups[g];
 
 	to->name = group->name;
@@ -111,9 +100,9 @@ static void engine_stats_group(struct engine *engine, uint32_t g, struct stats *
 	for (uint32_t i = 0; i < STATS_LEFT_MAX && i < state->left_cnt; i++)
 		to->left[i] = &state->left[(state->left_cnt - 1 - i) % STATS_LEFT_MAX];
 	/* the members first: what they count is of what the group counts */
-	engine_stats_members(engine, g, to);
+	engine_stats_members(engine, place, to);
 	for (uint32_t w = 0; w < engine->worker_cnt; w++) {
-		const struct fanout_group *from = &engine->workers[w].fanout.groups[g];
+		const struct fanout_group *from = &engine->workers[w].fanout.groups[place];
 
 		to->offered += counter_read(&from->offered);
 		to->no_member += counter_read(&from->no_member);
@@ -142,8 +131,12 @@ int engine_stats(struct engine *engine, struct stats *stats)
 	stats->filter = &engine->config->filter;
 	engine_stats_interfaces(engine, stats);
 	if (engine->options.read_path) {
-		first_pass_counters(&engine->replay.pass, &stats->xdp);
+		judge_counters(&engine->replay.judge, &stats->xdp);
 	} else if (loader_counters(&engine->loader, &stats->xdp)) {
+		stats_destroy(stats);
+		return -ENOMEM;
+	}
+	if (engine_stats_tc(engine, stats)) {
 		stats_destroy(stats);
 		return -ENOMEM;
 	}

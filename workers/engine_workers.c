@@ -14,6 +14,10 @@
  * rings get quotas. */
 #define ENGINE_UMEM_BYTES_MAX (256ULL << 20)
 
+/* Places beyond those that the config's members need, for those of the configs that are reloaded,
+ * and for the members of two configs while one takes the place of the other. */
+#define ENGINE_SPARE_PLACES 256
+
 /* Frames that rings never get: what the kernel of every port, and the worker itself, may hold. */
 static uint32_t engine_reserve(const struct engine *engine)
 {
@@ -29,47 +33,61 @@ static uint32_t engine_group_rings(const struct engine *engine, const struct con
 	       (engine->options.join ? group->members_max : 0);
 }
 
-/* Slots over all rings that a worker serves, or may have to. */
-static uint64_t engine_ring_slots(const struct engine *engine)
+struct engine_demand engine_demand(const struct engine *engine, const struct config *config)
 {
-	const struct config *config = engine->config;
-	uint64_t slots = 0;
+	struct engine_demand demand = {0};
 
-	for (uint32_t i = 0; i < config->group_cnt; i++)
-		slots += (uint64_t)engine_group_rings(engine, &config->groups[i]) *
-			 config->groups[i].ring_slots;
-	return slots;
-}
+	for (uint32_t i = 0; i < config->group_cnt; i++) {
+		uint32_t place = engine_find_group(engine, config->groups[i].name);
+		uint32_t rings = engine_group_rings(engine, &config->groups[i]);
 
-/* Members that have rings, or may come to have. */
-static uint32_t engine_ring_members(const struct engine *engine)
-{
-	uint32_t members = 0;
-
-	for (uint32_t i = 0; i < engine->config->group_cnt; i++)
-		members += engine_group_rings(engine, &engine->config->groups[i]);
-	return members;
+		/* more may be there than would be let in now */
+		if (place != ENGINE_NO_GROUP &&
+		    engine->groups[place].joined_cnt > config->groups[i].members_max)
+			rings += engine->groups[place].joined_cnt - config->groups[i].members_max;
+		demand.rings += rings;
+		demand.slots += (uint64_t)rings * config->groups[i].ring_slots;
+	}
+	return demand;
 }
 
 uint32_t engine_quota(const struct engine *engine, const struct config_group *group)
 {
 	uint64_t frames = engine->workers[0].umem.frames.total - engine_reserve(engine);
 
-	return engine_share(group->ring_slots, engine_ring_slots(engine),
-			    engine_ring_members(engine), frames);
+	return engine_share(group->ring_slots, engine->demand.slots, engine->demand.rings, frames);
+}
+
+/* Frames that there must be: two slots of every ring can be filled, whatever its quota. */
+static uint64_t engine_least(const struct engine *engine, const struct engine_demand *demand)
+{
+	return (uint64_t)engine_reserve(engine) + 2 * (uint64_t)demand->rings;
+}
+
+int engine_check_demand(const struct engine *engine, const struct engine_demand *demand,
+			struct xfq_error *error)
+{
+	uint64_t least = engine_least(engine, demand);
+
+	if (least <= engine->workers[0].umem.frames.total)
+		return 0;
+	return xfq_error_set(error, -ENOSPC,
+			     "groups: %u members with rings need at least %llu frames, and there "
+			     "are %u, which takes a restart to change: fewer members, or lower "
+			     "max_members",
+			     demand->rings, (unsigned long long)least,
+			     engine->workers[0].umem.frames.total);
 }
 
 static int engine_frame_cnt(const struct engine *engine, uint32_t frame_size, uint32_t *frames,
 			    struct xfq_error *error)
 {
 	const struct config *config = engine->config;
-	uint32_t reserve = engine_reserve(engine);
-	/* two slots of every ring can be filled, whatever its quota */
-	uint64_t least = (uint64_t)reserve + 2 * engine_ring_members(engine);
+	uint64_t least = engine_least(engine, &engine->demand);
 	uint64_t wanted = config->workers.frames;
 
 	if (wanted == 0) {
-		wanted = reserve + engine_ring_slots(engine);
+		wanted = engine_reserve(engine) + engine->demand.slots;
 		if (wanted > ENGINE_UMEM_BYTES_MAX / frame_size)
 			wanted = ENGINE_UMEM_BYTES_MAX / frame_size;
 		if (wanted < least)
@@ -81,7 +99,7 @@ static int engine_frame_cnt(const struct engine *engine, uint32_t frame_size, ui
 		return xfq_error_set(error, -EINVAL,
 				     "workers.frames: %llu is too few; the receive queues and %u "
 				     "members with rings need at least %llu",
-				     (unsigned long long)wanted, engine_ring_members(engine),
+				     (unsigned long long)wanted, engine->demand.rings,
 				     (unsigned long long)least);
 	*frames = (uint32_t)wanted;
 	return 0;
@@ -110,12 +128,12 @@ static int engine_make_fanout(struct engine *engine, struct worker *worker, stru
 	struct fanout *fanout = &worker->fanout;
 	size_t room = engine->outlet_max;
 
-	fanout->policy = &engine->policy;
+	fanout->policy = engine->policy;
 	fanout->frames = &worker->umem.frames;
 	fanout->umem = worker->umem.base;
 	fanout->outlets = aligned_alloc(64, (room * sizeof(*fanout->outlets) + 63) / 64 * 64);
 	fanout->outlet_max = engine->outlet_max;
-	fanout->touched = calloc(room, sizeof(*fanout->touched));
+	fanout->touched = calloc(2 * room, sizeof(*fanout->touched));
 	fanout->rings = calloc(room, sizeof(*fanout->rings));
 	if (!fanout->outlets || !fanout->touched || !fanout->rings ||
 	    waker_create(&worker->waker, engine->outlet_max))
@@ -134,7 +152,8 @@ static int engine_make_worker(struct engine *engine, uint32_t id, uint32_t frame
 	worker->cpu = engine->plan[id].cpu;
 	worker->node = engine->plan[id].node;
 	worker->idle = engine->config->workers.idle;
-	worker->hash_seed = engine->policy.hash_seed;
+	worker->hash_seed = engine->policy->hash_seed;
+	worker->bare = engine->options.bare_threads;
 	worker->notice_fd = engine->notice_fd;
 	worker->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	worker->changed_fd = eventfd(0, EFD_CLOEXEC);
@@ -158,16 +177,14 @@ static int engine_make_worker(struct engine *engine, uint32_t id, uint32_t frame
 	return engine_make_fanout(engine, worker, error);
 }
 
-/* Places for members: all that there may be at once; at least one, so that no table is empty. */
-static uint32_t engine_places(struct engine *engine)
+/* All that there may be at once; at least one, so that no table is empty. */
+uint32_t engine_places(const struct engine *engine, const struct config *config)
 {
 	uint32_t places = 1;
 
-	engine->built_in_cnt = 0;
-	for (uint32_t i = 0; i < engine->config->group_cnt; i++) {
-		const struct config_group *group = &engine->config->groups[i];
+	for (uint32_t i = 0; i < config->group_cnt; i++) {
+		const struct config_group *group = &config->groups[i];
 
-		engine->built_in_cnt += group->members;
 		places += group->members + ENGINE_CALLBACKS_MAX +
 			  (engine->options.join ? group->members_max : 0);
 	}
@@ -177,11 +194,14 @@ static uint32_t engine_places(struct engine *engine)
 int engine_make_workers(struct engine *engine, uint32_t frame_size, struct xfq_error *error)
 {
 	uint32_t frames = 0;
-	int code = engine_frame_cnt(engine, frame_size, &frames, error);
+	int code;
+
+	engine->demand = engine_demand(engine, engine->config);
+	code = engine_frame_cnt(engine, frame_size, &frames, error);
 
 	if (code)
 		return code;
-	engine->outlet_max = engine_places(engine);
+	engine->outlet_max = engine_places(engine, engine->config) + ENGINE_SPARE_PLACES;
 	engine->workers = aligned_alloc(__alignof__(struct worker),
 					engine->worker_cnt * sizeof(struct worker));
 	if (!engine->workers)
@@ -200,7 +220,8 @@ int engine_open_ports(struct engine *engine, uint32_t interface, struct xfq_erro
 		.interface_name = engine->interfaces[interface].name,
 		.interface = interface,
 		.zero_copy = engine->config->interfaces[interface].mode == CONFIG_MODE_ZERO_COPY,
-		.generic = engine->modes[interface] == LOADER_MODE_GENERIC,
+		.generic = engine->modes[interface] == ATTACH_MODE_GENERIC,
+		.notes = loader_notes(&engine->loader),
 	};
 
 	for (uint32_t queue = 0; queue < engine->interfaces[interface].queue_cnt; queue++) {
@@ -229,10 +250,12 @@ int engine_connect_ports(struct engine *engine, struct xfq_error *error)
 		const struct worker *worker = &engine->workers[w];
 
 		for (uint32_t p = 0; p < worker->port_cnt && code == 0; p++)
-			code = loader_socket(&engine->loader, worker->ports[p].interface,
-					     worker->ports[p].queue, worker->ports[p].fd, error);
+			if (!worker->ports[p].copies)
+				code = loader_socket(&engine->loader, worker->ports[p].interface,
+						     worker->ports[p].queue, worker->ports[p].fd,
+						     error);
 	}
-	return code;
+	return code ? code : engine_connect_packet(engine, error);
 }
 
 void engine_free_workers(struct engine *engine)

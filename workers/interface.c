@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <linux/ethtool.h>
+#include <linux/if_arp.h>
 #include <linux/if_packet.h>
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
@@ -100,6 +101,16 @@ static int read_facts(struct interface *interface, int fd, struct xfq_error *err
 	if (ioctl(fd, SIOCGIFMTU, &request) < 0)
 		goto fail;
 	interface->mtu = (uint32_t)request.ifr_mtu;
+	what = "its type";
+	if (ioctl(fd, SIOCGIFHWADDR, &request) < 0)
+		goto fail;
+	if (request.ifr_hwaddr.sa_family != ARPHRD_ETHER &&
+	    request.ifr_hwaddr.sa_family != ARPHRD_LOOPBACK)
+		return xfq_error_set(
+			error, -EOPNOTSUPP,
+			"%s: its packets have no Ethernet header (a tunnel?), and rules and "
+			"groups are for those that have",
+			interface->name);
 	what = "its flags";
 	if (ioctl(fd, SIOCGIFFLAGS, &request) < 0)
 		goto fail;

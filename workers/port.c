@@ -3,6 +3,7 @@
 #include "steering/counter.h"
 #include "xdp/first_pass.h"
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -100,17 +101,51 @@ int port_open(struct port *port, const struct umem *umem, const struct port_opti
 
 	port->interface = options->interface;
 	port->queue = options->queue;
+	/* from 3 on: 0 is none; and if there is none, fragments are hashed by their addresses */
+	port->notes = fcntl(options->notes, F_DUPFD_CLOEXEC, 3);
+	if (port->notes < 0)
+		port->notes = 0;
 	return code ? code : port_bind(port, options, error);
+}
+
+int port_open_packet(struct port *port, const struct port_options *options, struct xfq_error *error)
+{
+	int code = af_packet_open(&port->packet, options->interface_name, error);
+
+	port->interface = options->interface;
+	port->queue = options->queue;
+	port->copies = true;
+	port->fd = port->packet.fd;
+	return code;
 }
 
 void port_close(struct port *port)
 {
+	if (port->copies)
+		af_packet_close(&port->packet);
+	port->copies = false;
+	if (port->notes)
+		close(port->notes);
+	port->notes = 0;
 	if (port->socket)
 		xsk_socket__delete(port->socket);
 	if (port->registered)
 		xsk_umem__delete(port->registered);
 	port->socket = NULL;
 	port->registered = NULL;
+}
+
+void port_abandon(struct port *port, struct umem *umem)
+{
+	/* nothing was taken out of the fill ring, which begins at 0 */
+	frame_from_kernel(&umem->frames, port->fill_cnt);
+	for (uint32_t i = 0; i < port->fill_cnt; i++) {
+		uint64_t at = *xsk_ring_prod__fill_addr(&port->fill, i);
+
+		frame_give(&umem->frames, (uint32_t)(at >> umem->frame_shift));
+	}
+	port_close(port);
+	memset(port, 0, sizeof(*port));
 }
 
 /* Whether every offset that metadata from the kernel names lies in the packet, with the bytes that
@@ -126,8 +161,11 @@ static inline bool port_meta_valid(const struct xfq_meta *meta, uint32_t len)
 
 uint32_t port_receive(struct port *port, struct umem *umem, uint64_t hash_seed, struct packet *pkts)
 {
-	uint32_t at = 0;
-	uint32_t cnt = xsk_ring_cons__peek(&port->rx, PACKET_BURST, &at);
+	uint32_t at = 0, cnt;
+
+	if (port->copies)
+		return af_packet_receive(&port->packet, umem, hash_seed, pkts);
+	cnt = xsk_ring_cons__peek(&port->rx, PACKET_BURST, &at);
 
 	for (uint32_t i = 0; i < cnt; i++) {
 		const struct xdp_desc *desc = xsk_ring_cons__rx_desc(&port->rx, at + i);
@@ -149,7 +187,8 @@ uint32_t port_receive(struct port *port, struct umem *umem, uint64_t hash_seed, 
 		struct xfq_meta *meta = pkts[i].meta;
 
 		if (__builtin_expect(!port_meta_valid(meta, pkts[i].len), 0)) {
-			first_pass_parse(hash_seed, pkts[i].data, pkts[i].len, pkts[i].len, meta);
+			first_pass_parse_noted(hash_seed, port->notes ? port->notes : -1,
+					       pkts[i].data, pkts[i].len, pkts[i].len, meta);
 			counter_add(&port->reparsed, 1);
 		}
 		meta->magic = XFQ_META_CHECKED;
@@ -162,7 +201,7 @@ void port_refill(struct port *port, struct umem *umem)
 	uint32_t want = PORT_RING_SLOTS - port->fill_cnt;
 	uint32_t at = 0;
 
-	if (port_is_gone(port))
+	if (port->copies || port_is_gone(port))
 		return;
 	if (want > umem->frames.free_cnt)
 		want = umem->frames.free_cnt;
@@ -178,12 +217,27 @@ void port_refill(struct port *port, struct umem *umem)
 		recvfrom(port->fd, NULL, 0, MSG_DONTWAIT, NULL, NULL);
 }
 
-int port_losses(const struct port *port, struct port_losses *losses)
+void port_failed(struct port *port)
+{
+	socklen_t len = sizeof(int);
+
+	/* of a packet socket that is told once, and it goes on when the interface does */
+	if (port->copies && getsockopt(port->fd, SOL_SOCKET, SO_ERROR, &(int){0}, &len) == 0)
+		return;
+	port_set_gone(port);
+}
+
+int port_losses(struct port *port, struct port_losses *losses)
 {
 	struct xdp_statistics stats = {0};
 	socklen_t len = sizeof(stats);
 
 	memset(losses, 0, sizeof(*losses));
+	if (port->copies) {
+		losses->rx_dropped = af_packet_losses(&port->packet);
+		losses->cut = counter_read(&port->packet.cut);
+		return 0;
+	}
 	if (getsockopt(port->fd, SOL_XDP, XDP_STATISTICS, &stats, &len))
 		return -errno;
 	losses->rx_dropped = stats.rx_dropped;

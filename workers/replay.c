@@ -5,18 +5,19 @@
 uint32_t replay_receive(struct replay *replay, struct umem *umem, uint32_t max, struct packet *pkts)
 {
 	struct capture_packet from;
+	struct judge_result result;
 	struct xfq_meta meta;
 	uint32_t cnt = 0;
 
 	while (cnt < max && !replay->ended) {
 		struct packet *pkt = &pkts[cnt];
 
-		if (capture_next(&replay->capture, &from, &replay->error) <= 0) {
+		if (capture_next(&replay->capture, &from, &replay->error) <= 0 ||
+		    judge_packet(&replay->judge, &from, &meta, &result, &replay->error)) {
 			replay->ended = true;
 			break;
 		}
-		if (first_pass_run(&replay->pass, from.data, from.len, from.wire_len, &meta) !=
-		    XDP_VERDICT_STEER)
+		if (result.pass.action != XDP_VERDICT_STEER)
 			continue;
 		pkt->frame = frame_take(&umem->frames);
 		pkt->data =

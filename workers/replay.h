@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A capture file as a source of packets: the first pass applies in user space, and what it steers
- * is copied into frames as if it had been received.
+ * A capture file as a source of packets: the first pass applies (judge.h), and what it steers is
+ * copied into frames as if it had been received.
  *
  * Thread: the worker's; counters may be read by others once the worker has ended.
  */
@@ -10,15 +10,16 @@
 
 #include "steering/packet.h"
 #include "workers/capture.h"
+#include "workers/judge.h"
 #include "workers/umem.h"
-#include "xdp/first_pass.h"
 #include <stdbool.h>
 
 struct replay {
 	struct capture capture;
-	struct first_pass pass;
-	bool ended;             /* the whole file was read, or it broke */
-	struct xfq_error error; /* code is not 0: why it broke */
+	struct judge judge;
+	struct shunt_table shunt; /* judge.pass.shunt, where the filter has one */
+	bool ended;               /* the whole file was read, or it broke */
+	struct xfq_error error;   /* code is not 0: why it broke */
 };
 
 /*

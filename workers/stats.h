@@ -26,10 +26,11 @@
 struct stats_interface {
 	char name[IF_NAMESIZE];
 	char driver[32];
-	const char *mode; /* "native", "generic", "none" */
+	const char *mode; /* "native", "generic", "af_packet", "none" */
 	uint32_t queues;
 	bool zero_copy;
 	bool gone;
+	uint64_t mirror_lost; /* of a mirrored one: copies that the pair had no room for */
 };
 
 struct stats_worker {
@@ -37,6 +38,7 @@ struct stats_worker {
 	bool shared_cpu;
 	uint64_t received, bytes, unclaimed;
 	uint64_t rx_dropped, rx_ring_full, fill_empty; /* of its ports; see struct port_losses */
+	uint64_t cut; /* received, but cut to a frame; of packet sockets */
 	uint64_t reparsed, sleeps, faulty;
 };
 
@@ -72,7 +74,9 @@ struct stats {
 	const char *source; /* path of the capture file; NULL: live */
 	uint64_t uptime_ns;
 	struct xdp_counters xdp;
-	const struct config_filter *filter;
+	const struct filter *filter;
+	struct xdp_counters egress;
+	const struct filter *egress_filter; /* NULL: none */
 	struct stats_interface interfaces[XDP_INTERFACES_MAX];
 	uint32_t interface_cnt;
 	struct stats_worker *workers;

@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "workers/thread.h"
+#include <linux/capability.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdlib.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 int thread_start(pthread_t *thread, int cpu, void *(*run)(void *), void *argument)
 {
@@ -23,4 +27,15 @@ int thread_start(pthread_t *thread, int cpu, void *(*run)(void *), void *argumen
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	pthread_attr_destroy(&attributes);
 	return code;
+}
+
+void thread_drop_capabilities(void)
+{
+	/* not by libcap, which may change all threads of the process */
+	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+	const struct __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3] = {{0}};
+
+	/* less is never refused: to go on with more would be worse than to end */
+	if (syscall(SYS_capset, &header, none))
+		abort();
 }

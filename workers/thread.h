@@ -9,4 +9,7 @@
  * is pinned, an OS index; -1: nowhere. */
 int thread_start(pthread_t *thread, int cpu, void *(*run)(void *), void *argument);
 
+/* Give up every capability of the calling thread, and of no other, for good. */
+void thread_drop_capabilities(void);
+
 #endif

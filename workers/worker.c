@@ -93,10 +93,45 @@ static void worker_burst(struct worker *worker, const struct packet *pkts, uint3
 	counter_add(&worker->bytes, bytes);
 }
 
+/* Change the policy; WORKER_POLICY_SETTLE where nothing is left of before. */
+static void worker_change_policy(struct worker *worker, const struct worker_change *change)
+{
+	struct fanout *fanout = &worker->fanout;
+
+	switch (change->policy_change) {
+	case WORKER_POLICY_KEEP:
+		break;
+	case WORKER_POLICY_SET:
+		fanout_set_policy(fanout, change->policy);
+		if (worker->replay &&
+		    judge_replace(&worker->replay->judge, change->filter,
+				  change->policy->generation, &worker->replay->error))
+			worker->replay->ended = true;
+		break;
+	case WORKER_POLICY_RESTORE:
+		fanout_restore_policy(fanout);
+		break;
+	case WORKER_POLICY_SETTLE:
+		fanout_settle(fanout);
+		break;
+	}
+}
+
+static void worker_change_quotas(struct worker *worker, const uint32_t *quotas)
+{
+	for (uint32_t slot = 0; slot < worker->fanout.outlet_max; slot++)
+		if (quotas[slot])
+			fanout_set_quota(&worker->fanout, slot, quotas[slot]);
+}
+
 static void worker_change(struct worker *worker, const struct worker_change *change)
 {
 	struct fanout *fanout = &worker->fanout;
 
+	if (change->hush != FANOUT_NONE)
+		waker_set(&worker->waker, change->hush, -1);
+	if (change->close != FANOUT_NONE)
+		fanout_close_one(fanout, change->close);
 	if (change->detach != FANOUT_NONE) {
 		fanout_detach(fanout, change->detach);
 		waker_set(&worker->waker, change->detach, -1);
@@ -105,9 +140,47 @@ static void worker_change(struct worker *worker, const struct worker_change *cha
 		fanout_attach(fanout, change->attach, change->outlet);
 		waker_set(&worker->waker, change->attach, change->wake_fd);
 	}
-	if (change->roster)
+	if (change->roster && change->begin)
+		fanout_begin_group(fanout, change->group, change->roster);
+	else if (change->roster)
 		fanout_set_roster(fanout, change->group, change->roster);
+	if (change->quotas)
+		worker_change_quotas(worker, change->quotas);
+	worker_change_policy(worker, change);
 	worker_census_write(worker);
+}
+
+/* What the ports have now may be of before a reload: how much of it there may be. */
+static void worker_begin_settling(struct worker *worker)
+{
+	worker->settling = true;
+	fanout_settle_unmarked(&worker->fanout);
+	for (uint32_t p = 0; p < worker->port_cnt; p++)
+		worker->unsettled[p] = PORT_RING_SLOTS;
+}
+
+/* A port gave `cnt` packets: none, and it has none of before. Fewer than a burst say nothing, as
+ * the ring looks for more only when it has handed out all that it knew of. */
+static void worker_settle(struct worker *worker, uint32_t port, uint32_t cnt)
+{
+	uint32_t *left = &worker->unsettled[port];
+
+	*left = cnt == 0 || cnt > *left ? 0 : *left - cnt;
+}
+
+/* Whether a change that was posted may be made now. */
+static bool worker_is_settled(struct worker *worker, const struct worker_change *change)
+{
+	if (change->policy_change != WORKER_POLICY_SETTLE || worker->replay)
+		return true;
+	if (!worker->settling) {
+		worker_begin_settling(worker);
+		return worker->port_cnt == 0;
+	}
+	for (uint32_t p = 0; p < worker->port_cnt; p++)
+		if (worker->unsettled[p] > 0)
+			return false;
+	return true;
 }
 
 /* Make a change that was posted, if any; between bursts. */
@@ -118,8 +191,9 @@ static inline void worker_take_change(struct worker *worker)
 
 	/* pairs with the release store in worker_post() */
 	change = __atomic_load_n(&worker->change, __ATOMIC_ACQUIRE);
-	if (__builtin_expect(!change, 1))
+	if (__builtin_expect(!change, 1) || !worker_is_settled(worker, change))
 		return;
+	worker->settling = false;
 	worker_change(worker, change);
 	__atomic_store_n(&worker->change, NULL, __ATOMIC_RELAXED);
 	(void)!write(worker->changed_fd, &one, sizeof(one));
@@ -181,7 +255,7 @@ static void worker_sleep(struct worker *worker)
 		for (uint32_t p = 0; p < worker->port_cnt; p++)
 			if (worker->ports[p].fd == fds[i].fd &&
 			    (fds[i].revents & (POLLERR | POLLNVAL)))
-				port_set_gone(&worker->ports[p]);
+				port_failed(&worker->ports[p]);
 }
 
 /* Whether there was nothing for so long that the idle policy wants a sleep. */
@@ -198,7 +272,8 @@ static bool worker_is_idle(const struct worker *worker, uint32_t empty_rounds)
 	return empty_rounds >= WORKER_SPINS;
 }
 
-/* Take a burst from a port, its time that of its arrival here, and hand it out. */
+/* Take a burst from a port, its time that of its arrival here where the port does not say another,
+ * and hand it out. */
 static uint32_t worker_receive(struct worker *worker, struct port *port, struct packet *pkts)
 {
 	uint32_t cnt = port_receive(port, &worker->umem, worker->hash_seed, pkts);
@@ -206,8 +281,8 @@ static uint32_t worker_receive(struct worker *worker, struct port *port, struct 
 
 	if (cnt == 0)
 		return 0;
-	now_ns = worker_now_ns();
-	for (uint32_t i = 0; i < cnt; i++)
+	now_ns = port->copies ? 0 : worker_now_ns();
+	for (uint32_t i = 0; now_ns && i < cnt; i++)
 		pkts[i].meta->ts_ns = now_ns;
 	worker_burst(worker, pkts, cnt);
 	return cnt;
@@ -223,8 +298,13 @@ static void worker_run_ports(struct worker *worker)
 		uint32_t total = 0, freed;
 
 		worker_take_change(worker);
-		for (uint32_t p = 0; p < worker->port_cnt; p++)
-			total += worker_receive(worker, &worker->ports[p], pkts);
+		for (uint32_t p = 0; p < worker->port_cnt; p++) {
+			uint32_t cnt = worker_receive(worker, &worker->ports[p], pkts);
+
+			total += cnt;
+			if (__builtin_expect(worker->settling, 0))
+				worker_settle(worker, p, cnt);
+		}
 		freed = worker->umem.frames.held_cnt;
 		worker_reclaim(worker, WORKER_RECLAIM_RINGS);
 		freed -= worker->umem.frames.held_cnt;
@@ -242,7 +322,7 @@ static void worker_run_ports(struct worker *worker)
 				return;
 			continue;
 		}
-		if (worker_is_idle(worker, empty))
+		if (!worker->settling && worker_is_idle(worker, empty))
 			worker_sleep(worker);
 	}
 }
@@ -296,6 +376,8 @@ static void *worker_run(void *argument)
 
 	snprintf(name, sizeof(name), "xfq-worker-%u", worker->id);
 	pthread_setname_np(pthread_self(), name);
+	if (worker->bare)
+		thread_drop_capabilities();
 	if (worker->replay) {
 		worker_run_replay(worker);
 		worker_rest(worker);

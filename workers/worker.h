@@ -31,18 +31,44 @@ struct worker_census {
 	uint32_t free, kernel, held, worker, tx;
 };
 
+/* What becomes of the policy; see fanout_set_policy(). */
+enum worker_policy {
+	WORKER_POLICY_KEEP = 0,
+	WORKER_POLICY_SET,     /* another one, and the one there was for what was judged before */
+	WORKER_POLICY_RESTORE, /* back to that: the reload came to nothing */
+	WORKER_POLICY_SETTLE   /* the one of before is needed no more. That change is made once all
+				* is handed out that the ports have when it is posted */
+};
+
 /*
- * A change of members, made by a worker between two bursts: all of it, or nothing yet. First the
- * detaching, then the attaching, then the roster.
+ * A change of members or of the policy, made by a worker between two bursts: all of it, or nothing
+ * yet. First the detaching, then the attaching, then the roster, the quotas and the policy.
  */
 struct worker_change {
+	enum worker_policy policy_change;
+	const struct policy *policy; /* of WORKER_POLICY_SET */
+	const struct filter *filter; /* of a capture file's first pass, from WORKER_POLICY_SET on */
+	const uint32_t *quotas;      /* of all outlets, 0: as it was; NULL: all as they were */
+	uint32_t hush;               /* outlet whose member is woken no more; FANOUT_NONE: none */
+	uint32_t close;              /* outlet whose member sees that nothing more comes */
 	uint32_t detach;             /* outlet; FANOUT_NONE: none */
 	uint32_t attach;             /* outlet; FANOUT_NONE: none */
 	const struct outlet *outlet; /* of attach; copied */
 	int wake_fd;                 /* of attach: where a message wakes the member; -1: never */
-	uint32_t group;
+	uint32_t group;              /* its place */
 	const struct roster *roster; /* of `group` from now on; NULL: as it was */
+	bool begin;                  /* `group` is new there */
 };
+
+/* A change of nothing. */
+static inline struct worker_change worker_no_change(void)
+{
+	return (struct worker_change){.detach = FANOUT_NONE,
+				      .attach = FANOUT_NONE,
+				      .hush = FANOUT_NONE,
+				      .close = FANOUT_NONE,
+				      .wake_fd = -1};
+}
 
 struct worker {
 	uint32_t id;
@@ -64,9 +90,12 @@ struct worker {
 	const struct worker_change *change; /* posted by the wiring, taken by the worker */
 	bool ended;                         /* the file was read; changes are still made */
 	bool started;
+	bool bare; /* its thread gives up all capabilities */
 	pthread_t thread;
 
-	uint64_t faulty_told; /* of fanout.faulty, what the wiring was told of */
+	uint64_t faulty_told;                   /* of fanout.faulty, what the wiring was told of */
+	bool settling;                          /* WORKER_POLICY_SETTLE was posted */
+	uint32_t unsettled[XDP_INTERFACES_MAX]; /* by port: packets that may still be of before */
 
 	/* one writer, the worker; anyone reads */
 	uint64_t received __attribute__((aligned(64)));

@@ -6,31 +6,58 @@
 #ifndef XDP_FIRST_PASS_H
 #define XDP_FIRST_PASS_H
 
-#include "xdp/netset.h"
+#include "xdp/filter.h"
+#include "xdp/shunt_table.h"
 #include "xdp/xdp_abi.h"
 #include <stdint.h>
 #include <xfq/packet.h>
 
-/* One per thread. policy and sets are the caller's, constant, and outlive it. */
+struct first_pass_state;
+
+/* One per thread, zeroed but for the first ones. The filter is the caller's, and outlives it. The
+ * caller owes a first_pass_destroy(). */
 struct first_pass {
-	const struct xdp_policy *policy;
-	const struct netset *const *sets; /* xdp_rule.set counts these; sealed */
+	const struct filter *filter;
+	uint64_t hash_seed;
+	uint8_t generation;        /* written into the metadata; 0: none */
+	struct shunt_table *shunt; /* the caller's; NULL: none */
 	struct xdp_counters counters;
+	struct first_pass_state *state; /* owned */
+};
+
+/* What became of a packet. */
+struct first_pass_result {
+	uint16_t rule;            /* index, or XFQ_RULE_DEFAULT */
+	enum xdp_verdict verdict; /* under which it was counted */
+	enum xdp_verdict action;  /* what is to be done: XDP_VERDICT_STEER, _PASS, _DROP or _TX */
 };
 
 /*
- * Judge one packet: `len` bytes at `data` of the `wire_len` that the wire had. Fills `meta` whole
- * but for ts_ns, counts, and returns what is to be done with the packet: XDP_VERDICT_STEER, _PASS
- * or _DROP. Never fails, whatever the bytes are.
+ * Judge one packet: `len` bytes at `data` of the `wire_len` that the wire had, at `now_ns`. Fills
+ * `meta` whole but for ts_ns, and counts. Never fails, whatever the bytes are. A packet that is to
+ * be turned around is not changed.
  */
-enum xdp_verdict first_pass_run(struct first_pass *pass, const uint8_t *data, uint32_t len,
-				uint32_t wire_len, struct xfq_meta *meta);
+struct first_pass_result first_pass_run(struct first_pass *pass, const uint8_t *data, uint32_t len,
+					uint32_t wire_len, uint64_t now_ns, struct xfq_meta *meta);
+
+/* Judge packets by another filter from now on. Rules that both have keep their counters, and
+ * their buckets; those of rules that it does not have are forgotten. The thread that judges. */
+void first_pass_replace(struct first_pass *pass, const struct filter *filter, uint8_t generation);
+
+/* Free what it remembers of packets; the counters stay. Safe on zeroed memory. */
+void first_pass_destroy(struct first_pass *pass);
 
 /* Copy the counters; any thread, also while another judges packets. */
 void first_pass_counters(const struct first_pass *pass, struct xdp_counters *counters);
 
-/* Parse alone, for a packet that arrived without metadata: meta->rule is XFQ_RULE_DEFAULT. */
+/* Parse alone, for a packet that arrived without metadata: meta->rule is XFQ_RULE_DEFAULT.
+ * Fragments are hashed by their addresses. */
 void first_pass_parse(uint64_t hash_seed, const uint8_t *data, uint32_t len, uint32_t wire_len,
 		      struct xfq_meta *meta);
+
+/* The same, where a program in the kernel has seen the packet before: fragments have the hash that
+ * it has noted in its map fragment_notes, `notes`; -1: there is none. */
+void first_pass_parse_noted(uint64_t hash_seed, int notes, const uint8_t *data, uint32_t len,
+			    uint32_t wire_len, struct xfq_meta *meta);
 
 #endif

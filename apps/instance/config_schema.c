@@ -151,8 +151,9 @@ char *config_text_copy(struct config_reader *reader, int node, size_t max)
 	return copy;
 }
 
-/* Read decimal digits up to `end`; false for anything else, needless zeros, or above `max`. */
-static bool config_number_parse(const char *text, const char *end, uint32_t max, uint32_t *value)
+/* Read decimal digits up to `end`; false for anything else, needless zeros, or above `max`, which
+ * is below 2^60. */
+static bool config_amount_parse(const char *text, const char *end, uint64_t max, uint64_t *value)
 {
 	uint64_t number = 0;
 
@@ -165,6 +166,16 @@ static bool config_number_parse(const char *text, const char *end, uint32_t max,
 		if (number > max)
 			return false;
 	}
+	*value = number;
+	return true;
+}
+
+static bool config_number_parse(const char *text, const char *end, uint32_t max, uint32_t *value)
+{
+	uint64_t number;
+
+	if (!config_amount_parse(text, end, max, &number))
+		return false;
 	*value = (uint32_t)number;
 	return true;
 }
@@ -180,6 +191,30 @@ bool config_number(struct config_reader *reader, int node, uint32_t min, uint32_
 		return true;
 	config_fail(reader, node, "\"%.*s\" is not a number from %u to %u", CONFIG_SHOWN, text, min,
 		    max);
+	return false;
+}
+
+bool config_amount(struct config_reader *reader, int node, uint64_t min, uint64_t max,
+		   uint64_t *value)
+{
+	const char *text = config_text(reader, node, CONFIG_WORD_BYTES);
+	uint64_t unit = 1;
+	const char *end;
+
+	if (!text)
+		return false;
+	end = text + strlen(text);
+	if (end != text && strchr("kMG", end[-1])) {
+		end--;
+		unit = *end == 'k' ? 1000 : *end == 'M' ? 1000000 : 1000000000;
+	}
+	if (config_amount_parse(text, end, max / unit, value) && *value * unit >= min) {
+		*value *= unit;
+		return true;
+	}
+	config_fail(reader, node,
+		    "\"%.*s\" is not a number from %llu to %llu, with k, M or G behind it or not",
+		    CONFIG_SHOWN, text, (unsigned long long)min, (unsigned long long)max);
 	return false;
 }
 

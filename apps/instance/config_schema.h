@@ -19,9 +19,10 @@
 #include <stdint.h>
 #include <yaml.h>
 
-#define CONFIG_KEYS_MAX   16         /* of one table */
-#define CONFIG_VISITS_MAX (2u << 20) /* values looked at, aliases followed */
-#define CONFIG_PATH_BYTES 256
+#define CONFIG_KEYS_MAX        16         /* of one table */
+#define CONFIG_VISITS_MAX      (2u << 20) /* values looked at, aliases followed */
+#define CONFIG_PATH_BYTES      256
+#define CONFIG_MATCH_BYTES_MAX 65536 /* of a tcpdump expression; libpcap is given less */
 
 /* The state of one reading. */
 struct config_reader {
@@ -88,6 +89,10 @@ char *config_text_copy(struct config_reader *reader, int node, size_t max);
 /* A decimal number from `min` to `max`. False: reported. */
 bool config_number(struct config_reader *reader, int node, uint32_t min, uint32_t max,
 		   uint32_t *value);
+
+/* The same of 64 bits, with k, M or G behind it: thousands, millions, 10^9. */
+bool config_amount(struct config_reader *reader, int node, uint64_t min, uint64_t max,
+		   uint64_t *value);
 
 /* A number or "LO-HI" with numbers up to `max`, LO not above HI. Reports nothing. */
 bool config_range_parse(const char *text, uint32_t max, uint32_t *lo, uint32_t *hi);

@@ -11,9 +11,9 @@
 #include <string.h>
 #include <xfq/ring.h>
 
-#define CONFIG_MATCH_BYTES_MAX 65536
-#define CONFIG_FRAMES_MIN      1024
-#define CONFIG_FRAMES_MAX      1048576
+#define CONFIG_FRAMES_MIN   1024
+#define CONFIG_FRAMES_MAX   1048576
+#define CONFIG_PRIORITY_MAX 10000
 
 /* --- interfaces ------------------------------------------------------------------------------ */
 
@@ -24,8 +24,8 @@ static const struct config_word config_modes[] = {
 	{"zero-copy", CONFIG_MODE_ZERO_COPY, NULL},
 	{"native", CONFIG_MODE_NATIVE, NULL},
 	{"generic", CONFIG_MODE_GENERIC, NULL},
-	{"mirror", 0, "XFQ takes what it steers from the kernel; use auto on a mirror port"},
-	{"af_packet", 0, "use generic, which works with every driver"},
+	{"mirror", CONFIG_MODE_MIRROR, NULL},
+	{"af_packet", CONFIG_MODE_AF_PACKET, NULL},
 	{NULL, 0, NULL},
 };
 
@@ -55,22 +55,56 @@ static void config_interface_read_name(struct config_reader *reader, int node, v
 			    name, IF_NAMESIZE - 1);
 }
 
-enum { CONFIG_INTERFACE_NAME = 0 };
+static const struct config_word config_attaches[] = {
+	{"exclusive", CONFIG_ATTACH_EXCLUSIVE, NULL},
+	{"shared", CONFIG_ATTACH_SHARED, NULL},
+	{NULL, 0, NULL},
+};
+
+enum { CONFIG_INTERFACE_NAME = 0, CONFIG_INTERFACE_ATTACH, CONFIG_INTERFACE_PRIORITY };
 static const struct config_key config_interface_keys[] = {
 	[CONFIG_INTERFACE_NAME] = {.name = "name",
 				   .kind = CONFIG_KIND_READ,
 				   .required = true,
 				   .read = config_interface_read_name},
+	[CONFIG_INTERFACE_ATTACH] = {.name = "attach",
+				     CONFIG_MEMBER(struct config_interface, attach),
+				     .words = config_attaches},
+	[CONFIG_INTERFACE_PRIORITY] = {.name = "priority",
+				       .kind = CONFIG_KIND_NUMBER,
+				       CONFIG_MEMBER(struct config_interface, priority),
+				       .min = 1,
+				       .max = CONFIG_PRIORITY_MAX},
 	{.name = "queues", .words = config_queues},
 	{.name = "mode", CONFIG_MEMBER(struct config_interface, mode), .words = config_modes},
 	{.name = "promiscuous",
 	 .kind = CONFIG_KIND_BOOL,
 	 CONFIG_MEMBER(struct config_interface, promiscuous)},
-	{.name = "attach",
-	 .kind = CONFIG_KIND_ABSENT,
-	 .instead = "XFQ's program is the only one on its interface"},
 	{.name = NULL},
 };
+
+/* What a program that is attached beside others needs: to be an XDP program. */
+static void config_interface_check_attach(struct config_reader *reader, const int *at,
+					  const struct config_interface *interface)
+{
+	bool shared = interface->attach == CONFIG_ATTACH_SHARED;
+	size_t mark;
+
+	if (shared &&
+	    (interface->mode == CONFIG_MODE_MIRROR || interface->mode == CONFIG_MODE_AF_PACKET)) {
+		mark = config_path_push(reader, ".attach");
+		config_fail(reader, at[CONFIG_INTERFACE_ATTACH],
+			    "in modes mirror and af_packet XFQ has no XDP program on the "
+			    "interface, and is beside others anyway");
+		config_path_pop(reader, mark);
+	}
+	if (!shared && at[CONFIG_INTERFACE_PRIORITY] != 0) {
+		mark = config_path_push(reader, ".priority");
+		config_fail(reader, at[CONFIG_INTERFACE_PRIORITY],
+			    "belongs to attach: shared alone");
+		config_path_pop(reader, mark);
+	}
+}
 
 static void config_interface_read(struct config_reader *reader, const struct config_item *item,
 				  void *object)
@@ -80,9 +114,11 @@ static void config_interface_read(struct config_reader *reader, const struct con
 	int at[CONFIG_KEYS_MAX];
 
 	interface->promiscuous = true;
+	interface->priority = CONFIG_PRIORITY;
 	config->interface_cnt = item->index + 1;
 	if (!config_map_read(reader, item->node, config_interface_keys, interface, at))
 		return;
+	config_interface_check_attach(reader, at, interface);
 	for (uint32_t i = 0; i < item->index; i++) {
 		size_t mark;
 
@@ -280,6 +316,7 @@ static const struct config_key config_group_keys[] = {
 	 .min = XFQ_RING_SLOTS_MIN,
 	 .max = XFQ_RING_SLOTS_MAX},
 	{.name = "access", .kind = CONFIG_KIND_READ, .read = config_group_read_access},
+	{.name = "shunt", .kind = CONFIG_KIND_BOOL, CONFIG_MEMBER(struct config_group, shunt)},
 	{.name = NULL},
 };
 
@@ -398,6 +435,7 @@ static const struct config_key config_keys[] = {
 	{.name = "interfaces", .kind = CONFIG_KIND_READ, .read = config_interfaces_read},
 	{.name = "workers", .kind = CONFIG_KIND_READ, .read = config_workers_read},
 	{.name = "filter", .kind = CONFIG_KIND_READ, .read = config_filter_read},
+	{.name = "egress", .kind = CONFIG_KIND_READ, .read = config_egress_read},
 	{.name = "groups", .kind = CONFIG_KIND_READ, .read = config_groups_read},
 	{.name = NULL},
 };
@@ -426,7 +464,10 @@ static int config_read_document(struct config *config, struct config_reader *rea
 	config->path = strdup(reader->file);
 	if (!config->path || reader->out_of_memory)
 		return -ENOMEM;
-	return config_errors_any(reader->errors) ? -EINVAL : 0;
+	if (config_errors_any(reader->errors))
+		return -EINVAL;
+	/* every expression has compiled already, but for a text that stands alone */
+	return reader->dir ? config_claim(config, NULL) : 0;
 }
 
 /* What every failing reader ends with. */

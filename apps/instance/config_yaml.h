@@ -4,20 +4,32 @@
  *
  *	name: demo                   # of the instance; default: the first interface's, or xfq
  *	interfaces:                  # none: for capture files only
- *	  - { name: eth0, queues: all, mode: auto, promiscuous: true }
- *	                             # mode: auto | zero-copy | native | generic
+ *	  - { name: eth0, queues: all, mode: auto, promiscuous: true, attach: exclusive }
+ *	                             # mode: auto | zero-copy | native | generic |
+ *	                             #       mirror | af_packet
+ *	                             # attach: exclusive | shared, with priority: 50
  *	workers: { cpus: auto, idle: adaptive, frames: 16384, frame_size: 2048 }
  *	                             # cpus: auto or a list such as [0, 2, "4-7"]
  *	                             # idle: adaptive | spin | sleep; frame_size: 2048 | 4096
  *	filter:
- *	  default: steer             # steer | pass | drop
+ *	  default: steer             # steer | pass | drop | claimed, with push_down: true
  *	  malformed: rules           # rules | drop | pass
- *	  sets:
+ *	  fragments: follow          # follow, with orphans: rules | drop | pass; or ignore
+ *	  shunt: 65536               # flows; 0: none
+ *	  sets:                      # config_set.h
  *	    blocklist: { type: net, file: blocklist.txt }
  *	    lab: { type: net, entries: [192.0.2.0/24, "2001:db8::/32"] }
- *	  rules:                     # the first that matches decides: drop | pass | steer
+ *	  rules:                     # the first that matches decides: drop | pass | steer | tx
  *	    - { action: drop, in: { set: blocklist, field: src } }  # src | dst | either
  *	    - { action: drop, proto: udp, port: 53 }  # also sport, dport; a number or LO-HI
+ *	    - { action: drop, match: "icmp or arp" }
+ *	    - { action: tx, proto: icmp, swap: [mac, addresses, ports] }  # default [mac]
+ *	    - { action: limit, match: udp, per: src, rate: 10k }  # per: all | src | dst | flow
+ *	                             # unit: packets | bytes, burst: N, keys: 65536
+ *	egress:                      # what leaves; with the sets of filter
+ *	  default: pass              # pass | drop; also malformed, as above
+ *	  rules:                     # drop | pass | limit, with the same keys
+ *	    - { action: drop, in: { set: blocklist, field: dst } }
  *	groups:
  *	  web:                       # every key may be left out
  *	    match: tcp port 80       # default: every packet
@@ -60,8 +72,8 @@ int config_read(struct config *config, const char *path, struct config_errors *e
 /*
  * The same from `len` bytes of text. `name` stands for the file in messages; set files are relative
  * to `dir`. With a `dir` of NULL the text stands alone: no file is opened, users and groups are
- * numbers, and the groups' `match` is not compiled, which could ask a name server. Returns as
- * above.
+ * numbers, and no `match` is compiled, neither a group's nor a rule's, which could ask a name
+ * server: such a config is not to be run. Returns as above.
  */
 int config_read_buffer(struct config *config, const char *name, const char *dir, const void *text,
 		       size_t len, struct config_errors *errors);

@@ -30,6 +30,7 @@
 
 #define CONTROL_CLIENTS_MAX 32 /* with a request that is not yet answered */
 
+struct command;
 struct control_peer;
 
 /* What control_serve() asks of the instance; `asker` NULL: a thread of this process, which may
@@ -57,6 +58,16 @@ struct control_handler {
 
 	/* The member is gone, ready or not; `why` is "left" or "died". */
 	void (*leave)(void *context, uint32_t slot, const char *why);
+
+	/* A command, as command.h has it: `begin`, `data` for each piece, then `end`, whose answer
+	 * control frees, or `abort`. All four, or none. */
+	int (*command_begin)(void *context, const struct access_asker *asker, const char *json,
+			     size_t len, uint64_t data_len, struct command **command,
+			     struct xfq_error *error);
+	int (*command_data)(void *context, struct command *command, const char *bytes, size_t len,
+			    struct xfq_error *error);
+	char *(*command_end)(void *context, struct command *command, struct xfq_error *error);
+	void (*command_abort)(void *context, struct command *command);
 };
 
 struct control {

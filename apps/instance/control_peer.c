@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "apps/instance/control_peer.h"
+#include "apps/instance/control_command.h"
 #include "steering/policy.h"
 #include "steering/roster.h"
 #include <errno.h>
@@ -36,6 +37,7 @@ void control_peer_drop(struct control *control, struct control_peer *peer)
 	if (peer->dropped)
 		return;
 	peer->dropped = true;
+	control_command_abort(control, peer);
 	control->client_cnt -= !peer->member && !peer->local;
 	/* not by closing alone: a child that this process has fork()ed may hold the connection,
 	 * too, and keep it up, and in the epoll */
@@ -81,8 +83,7 @@ void control_peer_dismiss(struct control *control, struct control_peer *peer, in
 	control_peer_drop(control, peer);
 }
 
-/* Begin an answer; a refusal where `error` says so. */
-static void peer_answer(struct control_peer *peer, uint16_t type, const struct xfq_error *error)
+void control_peer_answer(struct control_peer *peer, uint16_t type, const struct xfq_error *error)
 {
 	peer->answering = true;
 	peer->head = (struct protocol_answer){.magic = PROTOCOL_MAGIC,
@@ -197,7 +198,7 @@ static void peer_join(struct control *control, struct control_peer *peer,
 		code = handler->join(control->context, peer->local ? NULL : &peer->asker, request,
 				     peer->fd, &joined, fds, &fd_cnt, &peer->slot, error);
 	if (code) {
-		peer_answer(peer, PROTOCOL_JOIN, error);
+		control_peer_answer(peer, PROTOCOL_JOIN, error);
 		return;
 	}
 	peer->member = true;
@@ -234,13 +235,15 @@ static void peer_request(struct control *control, struct control_peer *peer)
 			      "the request is of version %u (%zd bytes), and this instance "
 			      "understands version %u (%zu)",
 			      request.version, got, PROTOCOL_VERSION, sizeof(request));
-		peer_answer(peer, request.type, &error);
+		control_peer_answer(peer, request.type, &error);
 	} else if (request.type == PROTOCOL_JOIN) {
 		peer_join(control, peer, &request, &error);
 	} else if (request.type == PROTOCOL_STATUS) {
 		peer->body = handler->status(control->context, asker, &error);
 		peer->body_len = peer->body ? strlen(peer->body) : 0;
-		peer_answer(peer, request.type, &error);
+		control_peer_answer(peer, request.type, &error);
+	} else if (request.type == PROTOCOL_COMMAND) {
+		control_command_request(control, peer, &request);
 	} else if (request.type == PROTOCOL_GROUPS) {
 		struct protocol_group *groups = calloc(POLICY_GROUPS_MAX, sizeof(*groups));
 		uint32_t cnt = groups ? handler->groups(control->context, asker, groups) : 0;
@@ -249,12 +252,12 @@ static void peer_request(struct control *control, struct control_peer *peer)
 			xfq_error_set(&error, -ENOMEM, "no memory for an answer");
 		peer->body = (char *)groups;
 		peer->body_len = cnt * sizeof(*groups);
-		peer_answer(peer, request.type, &error);
+		control_peer_answer(peer, request.type, &error);
 		peer->head.cnt = cnt;
 	} else {
 		xfq_error_set(&error, -EOPNOTSUPP, "this instance knows no request %u",
 			      request.type);
-		peer_answer(peer, request.type, &error);
+		control_peer_answer(peer, request.type, &error);
 	}
 }
 
@@ -306,8 +309,10 @@ void control_peer_serve(struct control *control, struct control_peer *peer)
 		}
 		return;
 	}
-	if (!peer->answering)
+	if (!peer->answering && !peer->commanding)
 		peer_request(control, peer);
+	if (peer->commanding && !peer->dropped)
+		control_command_receive(control, peer);
 	if (peer->answering && !peer->dropped)
 		peer_send(control, peer);
 }

@@ -22,6 +22,13 @@ struct control_peer {
 	int process_fd; /* pidfd of a member's process; -1: none */
 	struct access_asker asker;
 
+	/* the command of a client, as it comes */
+	bool commanding;
+	char *json; /* owned */
+	uint32_t json_len, json_got;
+	uint64_t data_len, data_left;
+	struct command *command; /* once the JSON text is whole */
+
 	/* the answer to a client */
 	bool answering, head_sent;
 	struct protocol_answer head;
@@ -34,6 +41,9 @@ struct control_peer *control_peer_create(int fd, bool local);
 
 /* Do what its socket asks for; also when its process has ended. */
 void control_peer_serve(struct control *control, struct control_peer *peer);
+
+/* Begin an answer: the peer's body, or a refusal where `error` says so. */
+void control_peer_answer(struct control_peer *peer, uint16_t type, const struct xfq_error *error);
 
 /* Close and take off the list; a member's place is not given up here. */
 void control_peer_drop(struct control *control, struct control_peer *peer);

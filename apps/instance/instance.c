@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "apps/instance/instance.h"
+#include "apps/instance/command.h"
 #include "apps/instance/privileges.h"
 #include "apps/instance/stats_json.h"
 #include <errno.h>
@@ -8,8 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
-static void __attribute__((format(printf, 2, 3)))
-instance_say(struct instance *instance, const char *format, ...)
+void instance_say(struct instance *instance, const char *format, ...)
 {
 	char text[XFQ_ERROR_TEXT_BYTES];
 	va_list args;
@@ -54,19 +54,21 @@ static uint32_t instance_answer_groups(void *context, const struct access_asker 
 {
 	struct instance *instance = context;
 
-	for (uint32_t g = 0; g < instance->config.group_cnt; g++) {
-		const struct config_group *from = &instance->config.groups[g];
+	for (uint32_t g = 0; g < instance->config->group_cnt; g++) {
+		const struct config_group *from = &instance->config->groups[g];
+		const struct engine_group *state =
+			&instance->engine.groups[instance->engine.places[g]];
 		struct protocol_group *to = &groups[g];
 
 		snprintf(to->name, sizeof(to->name), "%s", from->name);
 		snprintf(to->steer, sizeof(to->steer), "%s", method_name(from->steer));
-		to->members = instance->engine.groups[g].member_cnt;
+		to->members = state->member_cnt;
 		to->members_max = from->members_max;
 		to->ring_slots = from->ring_slots;
-		to->joined = instance->engine.groups[g].joined_cnt;
+		to->joined = state->joined_cnt;
 		to->allowed = from->members_max > 0 && instance_allows(from, asker);
 	}
-	return instance->config.group_cnt;
+	return instance->config->group_cnt;
 }
 
 /* Names of all interfaces, commas between; those that do not fit are left out. */
@@ -75,8 +77,8 @@ static void instance_interfaces(const struct instance *instance, char *to, size_
 	size_t used = 0;
 
 	to[0] = '\0';
-	for (uint32_t i = 0; i < instance->config.interface_cnt; i++) {
-		const char *name = instance->config.interfaces[i].name;
+	for (uint32_t i = 0; i < instance->config->interface_cnt; i++) {
+		const char *name = instance->config->interfaces[i].name;
 
 		if (used + strlen(name) + 2 > room)
 			return;
@@ -91,9 +93,9 @@ static void instance_describe(const struct instance *instance, uint32_t slot,
 	const struct member *member = &engine->members[slot];
 	uint32_t cnt = 0;
 
-	snprintf(joined->instance, sizeof(joined->instance), "%s", instance->config.name);
+	snprintf(joined->instance, sizeof(joined->instance), "%s", instance->config->name);
 	snprintf(joined->group, sizeof(joined->group), "%s",
-		 instance->config.groups[member->group].name);
+		 instance->engine.groups[member->group].config->name);
 	instance_interfaces(instance, joined->interfaces, sizeof(joined->interfaces));
 	joined->id = member->id;
 	joined->worker_cnt = engine->worker_cnt;
@@ -112,7 +114,7 @@ static void instance_name_member(const struct instance *instance, uint32_t slot,
 				 size_t room)
 {
 	const struct member *member = &instance->engine.members[slot];
-	const char *group = instance->config.groups[member->group].name;
+	const char *group = instance->engine.groups[member->group].config->name;
 
 	if (member->pid)
 		snprintf(to, room, "%s: member %u (%s, pid %d, user %u)", group, member->id,
@@ -127,8 +129,8 @@ static int instance_answer_join(void *context, const struct access_asker *asker,
 				uint32_t *slot, struct xfq_error *error)
 {
 	struct instance *instance = context;
-	const struct config *config = &instance->config;
 	struct engine_join join = {
+		.group = engine_find_group(&instance->engine, request->group),
 		.ring_slots = request->ring_slots,
 		.weight = request->weight ? request->weight : 1,
 		.wake_fd = fd,
@@ -139,13 +141,10 @@ static int instance_answer_join(void *context, const struct access_asker *asker,
 	};
 	int code;
 
-	while (join.group < config->group_cnt &&
-	       strcmp(config->groups[join.group].name, request->group) != 0)
-		join.group++;
-	if (join.group == config->group_cnt)
-		return xfq_error_set(error, -ESRCH, "instance %s has no group %s", config->name,
-				     request->group);
-	if (!instance_allows(&config->groups[join.group], asker))
+	if (join.group == ENGINE_NO_GROUP)
+		return xfq_error_set(error, -ESRCH, "instance %s has no group %s",
+				     instance->config->name, request->group);
+	if (!instance_allows(instance->engine.groups[join.group].config, asker))
 		return xfq_error_set(error, -EACCES,
 				     "group %s: user %u may not join; its access: in the config "
 				     "says who may",
@@ -187,12 +186,41 @@ static void instance_member_left(void *context, uint32_t slot, const char *why)
 		     (unsigned long long)last.discarded);
 }
 
+static int instance_command_begin(void *context, const struct access_asker *asker, const char *json,
+				  size_t len, uint64_t data_len, struct command **command,
+				  struct xfq_error *error)
+{
+	return command_begin(context, asker, json, len, data_len, command, error);
+}
+
+static int instance_command_data(void *context, struct command *command, const char *bytes,
+				 size_t len, struct xfq_error *error)
+{
+	(void)context;
+	return command_data(command, bytes, len, error);
+}
+
+static char *instance_command_end(void *context, struct command *command, struct xfq_error *error)
+{
+	return command_end(context, command, error);
+}
+
+static void instance_command_abort(void *context, struct command *command)
+{
+	(void)context;
+	command_abort(command);
+}
+
 static const struct control_handler instance_handler = {
 	.status = instance_answer_status,
 	.groups = instance_answer_groups,
 	.join = instance_answer_join,
 	.ready = instance_member_ready,
 	.leave = instance_member_left,
+	.command_begin = instance_command_begin,
+	.command_data = instance_command_data,
+	.command_end = instance_command_end,
+	.command_abort = instance_command_abort,
 };
 
 /* --- life ------------------------------------------------------------------------------------ */
@@ -204,17 +232,19 @@ int instance_create(struct instance *instance, struct config *config,
 	int code;
 
 	memset(instance, 0, sizeof(*instance));
-	instance->config = *config;
-	memset(config, 0, sizeof(*config));
+	instance->config = config_take(config);
+	if (!instance->config)
+		return xfq_error_set(error, -ENOMEM, "no memory for an instance");
 	instance->options = *options;
+	instance->options.engine.bare_threads = options->drop_privileges;
 	instance->control.epoll_fd = -1;
-	code = engine_create(&instance->engine, &instance->config, &options->engine, error);
+	code = engine_create(&instance->engine, instance->config, &instance->options.engine, error);
 	if (code) {
-		config_destroy(&instance->config);
+		config_free(instance->config);
 		memset(instance, 0, sizeof(*instance));
 		return code;
 	}
-	name = options->socket ? instance->config.name : NULL;
+	name = options->socket ? instance->config->name : NULL;
 	code = control_open(&instance->control, name, &instance_handler, instance, error);
 	if (code)
 		instance_destroy(instance);
@@ -226,7 +256,7 @@ int instance_start(struct instance *instance, struct xfq_error *error)
 	int code = engine_attach(&instance->engine, error);
 
 	if (code == 0 && instance->options.drop_privileges)
-		code = privileges_drop(error);
+		code = privileges_drop(!instance->options.no_reload, error);
 	return code ? code : engine_start(&instance->engine, error);
 }
 
@@ -306,7 +336,10 @@ int instance_stop(struct instance *instance, struct xfq_error *error)
 
 	if (!instance->engine.config)
 		return 0; /* it was never made: its descriptors are none */
+	/* a filter in clsact is taken away by who may change the network */
+	privileges_raise();
 	code = engine_stop(&instance->engine, error);
+	privileges_lower();
 	/* after the engine: members that sleep were woken, and have read to their end */
 	control_close(&instance->control, "the instance has ended");
 	return code;
@@ -318,7 +351,7 @@ void instance_destroy(struct instance *instance)
 		return;
 	instance_stop(instance, NULL);
 	engine_destroy(&instance->engine);
-	config_destroy(&instance->config);
+	config_free(instance->config);
 	memset(instance, 0, sizeof(*instance));
 	instance->control.epoll_fd = -1;
 }

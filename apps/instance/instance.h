@@ -13,6 +13,7 @@
 #ifndef INSTANCE_INSTANCE_H
 #define INSTANCE_INSTANCE_H
 
+#include "apps/instance/config_errors.h"
 #include "apps/instance/control.h"
 #include "workers/engine.h"
 #include <jansson.h>
@@ -24,7 +25,8 @@
 struct instance_options {
 	struct engine_options engine;
 	bool socket;          /* listen on the control socket */
-	bool drop_privileges; /* once the interfaces are attached */
+	bool drop_privileges; /* once the interfaces are attached: all but what a reload needs */
+	bool no_reload;       /* those too: nothing is reloaded */
 
 	/* What happens: a sentence that lives during the call; NULL: nobody listens. */
 	void (*say)(void *context, const char *text);
@@ -32,7 +34,7 @@ struct instance_options {
 };
 
 struct instance {
-	struct config config; /* owned */
+	struct config *config; /* owned */
 	struct instance_options options;
 	struct engine engine;
 	struct control control;
@@ -52,6 +54,27 @@ int instance_create(struct instance *instance, struct config *config,
 
 /* 0, or -errno with a sentence; then call instance_destroy(). */
 int instance_start(struct instance *instance, struct xfq_error *error);
+
+/*
+ * Do from now on what another config says, which is taken over, and empty afterwards, whatever
+ * comes of it; engine_reload() says what may be another. Members of groups that are no more are
+ * told, and what has changed is said in a line. 0, or -errno with a sentence, and nothing has
+ * changed.
+ */
+int instance_reload(struct instance *instance, struct config *config, struct xfq_error *error);
+
+/*
+ * The same with a file; `path` NULL: the one that the config there is came from. `session`
+ * is an SSH session that must not be cut (lockout.h), NULL: none. -EINVAL or -errno
+ * with every line that is wrong in `errors`, zeroed memory that the caller frees with
+ * config_errors_destroy(); where the file is sound and is refused all the same, that is a line too.
+ */
+int instance_reload_file(struct instance *instance, const char *path, const char *session,
+			 struct config_errors *errors);
+
+/* Say something to whoever listens. */
+void instance_say(struct instance *instance, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
 
 /* What to poll: fills INSTANCE_POLL_MAX entries, some with descriptors below 0, and returns their
  * number. When any is ready, call instance_serve(). */

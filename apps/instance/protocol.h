@@ -47,17 +47,24 @@
 #include <xfq/ring.h>
 #include <xfq/xfq.h>
 
-#define PROTOCOL_MAGIC         0x51465843u /* "CXFQ" in little-endian memory */
-#define PROTOCOL_VERSION       1
-#define PROTOCOL_MESSAGE_BYTES 16384
-#define PROTOCOL_TEXT_BYTES    256
-#define PROTOCOL_READY_BYTES   2
-#define PROTOCOL_WAKE_BYTES    1
-#define PROTOCOL_LEAVE_BYTES   1
-#define PROTOCOL_FDS_MAX       130 /* rings, consumer pages, and the UMEM of 128 workers */
-#define PROTOCOL_SUFFIX        ".sock"
+#define PROTOCOL_MAGIC          0x51465843u /* "CXFQ" in little-endian memory */
+#define PROTOCOL_VERSION        1
+#define PROTOCOL_MESSAGE_BYTES  16384
+#define PROTOCOL_TEXT_BYTES     256
+#define PROTOCOL_JSON_BYTES_MAX (1U << 20)   /* of a command */
+#define PROTOCOL_DATA_BYTES_MAX (256U << 20) /* that follow it: some ten million prefixes */
+#define PROTOCOL_READY_BYTES    2
+#define PROTOCOL_WAKE_BYTES     1
+#define PROTOCOL_LEAVE_BYTES    1
+#define PROTOCOL_FDS_MAX        130 /* rings, consumer pages, and the UMEM of 128 workers */
+#define PROTOCOL_SUFFIX         ".sock"
 
-enum protocol_type { PROTOCOL_STATUS = 1, PROTOCOL_GROUPS = 2, PROTOCOL_JOIN = 3 };
+enum protocol_type {
+	PROTOCOL_STATUS = 1,
+	PROTOCOL_GROUPS = 2,
+	PROTOCOL_JOIN = 3,
+	PROTOCOL_COMMAND = 4
+};
 
 struct protocol_request {
 	uint32_t magic;
@@ -72,7 +79,10 @@ struct protocol_request {
 	uint16_t meta_len;          /* XFQ_META_BYTES */
 	uint16_t reserved0;
 	char process[16]; /* the member's name for itself, to be shown; terminated */
-	uint32_t reserved[14];
+	/* COMMAND only, else 0 */
+	uint64_t json_len;
+	uint64_t data_len;
+	uint32_t reserved[10];
 };
 
 struct protocol_answer {

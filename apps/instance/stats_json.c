@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "apps/instance/stats_json.h"
+#include "apps/instance/filter_json.h"
 #include "apps/instance/rule_text.h"
+#include <string.h>
 
 /* Set keys of one object from numbers: every counter fits into JSON's 63 bits. */
 static void stats_set(json_t *object, const char *key, uint64_t value)
@@ -8,43 +10,44 @@ static void stats_set(json_t *object, const char *key, uint64_t value)
 	json_object_set_new(object, key, json_integer((json_int_t)value));
 }
 
-static json_t *stats_rule(const char *action, const struct xdp_counter *counter)
+static void stats_counter(json_t *object, const struct xdp_counter *counter)
 {
-	json_t *rule = json_object();
-
-	json_object_set_new(rule, "action", json_string(action));
-	stats_set(rule, "packets", counter->packets);
-	stats_set(rule, "bytes", counter->bytes);
-	return rule;
+	stats_set(object, "packets", counter->packets);
+	stats_set(object, "bytes", counter->bytes);
 }
 
-static json_t *stats_filter(const struct stats *stats)
+static json_t *stats_filter(const struct filter *from, const struct xdp_counters *counters)
 {
-	const struct xdp_policy *policy = &stats->filter->policy;
 	json_t *filter = json_object(), *rules = json_array(), *rule;
-	char text[128];
 
-	for (uint32_t i = 0; i < policy->rule_cnt; i++) {
-		rule = stats_rule(rule_verdict_name(policy->rules[i].action), &stats->xdp.rules[i]);
-		rule_text(stats->filter, &policy->rules[i], text, sizeof(text));
-		stats_set(rule, "id", i);
-		json_object_set_new(rule, "what", json_string(text));
+	for (uint32_t i = 0; i < from->rule_cnt; i++) {
+		rule = filter_json_rule(from, i);
+		stats_counter(rule, &counters->rules[i]);
 		json_array_append_new(rules, rule);
 	}
 	json_object_set_new(filter, "rules", rules);
-	json_object_set_new(filter, "default",
-			    stats_rule(rule_verdict_name(policy->default_verdict),
-				       &stats->xdp.rules[XDP_RULES_MAX]));
+	rule = json_pack("{s:s}", "action", filter_action_name(from->default_action));
+	stats_counter(rule, &counters->rules[XDP_RULES_MAX]);
+	json_object_set_new(filter, "default", rule);
 	return filter;
 }
 
-static json_t *stats_verdicts(const struct stats *stats)
+static json_t *stats_verdicts(const struct xdp_counters *counters)
 {
 	json_t *verdicts = json_object();
 
 	for (unsigned i = 0; i < XDP_VERDICT_CNT; i++)
-		stats_set(verdicts, rule_verdict_name(i), stats->xdp.verdicts[i].packets);
+		stats_set(verdicts, rule_verdict_name(i), counters->verdicts[i].packets);
 	return verdicts;
+}
+
+/* What the host sends: rules of their own, with their own verdicts. */
+static json_t *stats_egress(const struct stats *stats)
+{
+	json_t *egress = stats_filter(stats->egress_filter, &stats->egress);
+
+	json_object_set_new(egress, "verdicts", stats_verdicts(&stats->egress));
+	return egress;
 }
 
 /* What was noticed of packets, whatever became of them. */
@@ -54,6 +57,7 @@ static json_t *stats_noticed(const struct stats *stats)
 
 	stats_set(noticed, "malformed", stats->xdp.malformed);
 	stats_set(noticed, "fragments", stats->xdp.fragments);
+	stats_set(noticed, "orphans", stats->xdp.orphans);
 	stats_set(noticed, "no_socket", stats->xdp.no_socket);
 	stats_set(noticed, "too_long", stats->xdp.too_long);
 	stats_set(noticed, "no_meta", stats->xdp.no_meta);
@@ -74,6 +78,8 @@ static json_t *stats_interfaces(const struct stats *stats)
 		json_object_set_new(interface, "zero_copy", json_boolean(from->zero_copy));
 		stats_set(interface, "queues", from->queues);
 		json_object_set_new(interface, "gone", json_boolean(from->gone));
+		if (strcmp(from->mode, "mirror") == 0)
+			stats_set(interface, "mirror_lost", from->mirror_lost);
 		json_array_append_new(interfaces, interface);
 	}
 	return interfaces;
@@ -98,6 +104,7 @@ static json_t *stats_workers(const struct stats *stats)
 		stats_set(worker, "rx_ring_full", from->rx_ring_full);
 		stats_set(worker, "fill_empty", from->fill_empty);
 		stats_set(worker, "reparsed", from->reparsed);
+		stats_set(worker, "cut", from->cut);
 		stats_set(worker, "sleeps", from->sleeps);
 		stats_set(worker, "faulty_members", from->faulty);
 		json_array_append_new(workers, worker);
@@ -197,9 +204,13 @@ json_t *stats_json(const struct stats *stats)
 	json_object_set_new(object, "uptime_seconds",
 			    json_real((double)(stats->uptime_ns / 1000000) / 1e3));
 	json_object_set_new(object, "interfaces", stats_interfaces(stats));
-	json_object_set_new(object, "filter", stats_filter(stats));
-	json_object_set_new(object, "verdicts", stats_verdicts(stats));
+	json_object_set_new(object, "filter", stats_filter(stats->filter, &stats->xdp));
+	json_object_set_new(object, "verdicts", stats_verdicts(&stats->xdp));
 	json_object_set_new(object, "noticed", stats_noticed(stats));
+	json_object_set_new(object, "sets",
+			    filter_json_sets(stats->filter->sets, stats->filter->set_cnt));
+	if (stats->egress_filter)
+		json_object_set_new(object, "egress", stats_egress(stats));
 	json_object_set_new(object, "workers", stats_workers(stats));
 	for (uint32_t i = 0; i < stats->group_cnt; i++)
 		json_object_set_new(groups, stats->groups[i].name, stats_group(&stats->groups[i]));

@@ -121,10 +121,9 @@ static int client_only(char name[XFQ_NAME_BYTES], struct xfq_error *error)
 
 /* --- connections ------------------------------------------------------------------------------ */
 
-/* Sends and connects, unlike receives, wait in the kernel: for nobody longer than this. */
-static void client_limit_sends(int fd)
+void client_limit_sends(int fd, uint32_t wait_ms)
 {
-	struct timeval wait = {.tv_sec = CLIENT_WAIT_MS / 1000};
+	struct timeval wait = {.tv_sec = wait_ms / 1000};
 
 	(void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &wait, sizeof(wait));
 }
@@ -134,7 +133,7 @@ static int client_connect_address(const struct xfq *xfq, int *fd)
 	*fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
 	if (*fd < 0)
 		return -errno;
-	client_limit_sends(*fd);
+	client_limit_sends(*fd, CLIENT_WAIT_MS);
 	while (connect(*fd, (const struct sockaddr *)&xfq->address, sizeof(xfq->address)))
 		if (errno != EINTR)
 			return -errno;
@@ -165,7 +164,7 @@ static int client_connect_local(const struct xfq *xfq, int *fd)
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair))
 		return -errno;
 	*fd = pair[0];
-	client_limit_sends(pair[0]);
+	client_limit_sends(pair[0], CLIENT_WAIT_MS);
 	header->cmsg_level = SOL_SOCKET;
 	header->cmsg_type = SCM_RIGHTS;
 	header->cmsg_len = CMSG_LEN(sizeof(int));
@@ -238,9 +237,9 @@ static uint64_t client_now_ms(void)
 
 /* One message; its length as it was sent, which may be more than there is room for; 0: end of file;
  * or -errno. Signals do not end the wait, nor make it longer. */
-static ssize_t client_receive(int fd, struct msghdr *message)
+static ssize_t client_receive(int fd, struct msghdr *message, uint32_t wait_ms)
 {
-	uint64_t until = client_now_ms() + CLIENT_WAIT_MS, now;
+	uint64_t until = client_now_ms() + wait_ms, now;
 	struct pollfd poll_fd = {.fd = fd, .events = POLLIN};
 	const size_t room = message->msg_controllen;
 	bool ended = false;
@@ -268,14 +267,15 @@ static ssize_t client_receive(int fd, struct msghdr *message)
 	}
 }
 
-static int client_receive_failed(const struct xfq *xfq, ssize_t got, struct xfq_error *error)
+static int client_receive_failed(const struct xfq *xfq, ssize_t got, uint32_t wait_ms,
+				 struct xfq_error *error)
 {
 	if (got == 0)
 		return client_hung_up(xfq, error);
 	if (got == -ETIMEDOUT)
 		return xfq_error_set(error, -ETIMEDOUT,
 				     "%s: no answer in %d seconds: is it stopped?", xfq->name,
-				     CLIENT_WAIT_MS / 1000);
+				     wait_ms / 1000);
 	return xfq_error_set(error, (int)got, "%s: receiving an answer: %s", xfq->name,
 			     strerror((int)-got));
 }
@@ -338,6 +338,7 @@ int client_answer(const struct xfq *xfq, int fd, struct client_answer *answer,
 	struct iovec part = {.iov_base = answer->bytes, .iov_len = answer->len};
 	struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
 	ssize_t got;
+	uint32_t wait_ms = answer->wait_ms ? answer->wait_ms : CLIENT_WAIT_MS;
 	int code;
 
 	if (answer->fds) {
@@ -346,9 +347,9 @@ int client_answer(const struct xfq *xfq, int fd, struct client_answer *answer,
 	}
 	memset(answer->bytes, 0, answer->len);
 	answer->fd_cnt = 0;
-	got = client_receive(fd, &message);
+	got = client_receive(fd, &message, wait_ms);
 	if (got <= 0)
-		return client_receive_failed(xfq, got, error);
+		return client_receive_failed(xfq, got, wait_ms, error);
 	client_take_fds(answer, &message);
 	code = client_check(xfq, answer, (size_t)got, error);
 	/* the kernel gives as many descriptors as fit, and drops the others */
@@ -376,9 +377,9 @@ int client_ready(const struct xfq *xfq, int fd, struct xfq_error *error)
 	/* what it may have said before it hung up is read all the same */
 	while (send(fd, bytes, sizeof(bytes), MSG_NOSIGNAL) < 0 && errno == EINTR)
 		;
-	got = client_receive(fd, &message);
+	got = client_receive(fd, &message, CLIENT_WAIT_MS);
 	if (got <= 0)
-		return client_receive_failed(xfq, got, error);
+		return client_receive_failed(xfq, got, CLIENT_WAIT_MS, error);
 	if (got == PROTOCOL_WAKE_BYTES)
 		return 0;
 	if (got != sizeof(notice) || notice.magic != PROTOCOL_MAGIC || notice.code >= 0)
@@ -393,10 +394,10 @@ static ssize_t client_more(const struct xfq *xfq, int fd, void *bytes, size_t ma
 {
 	struct iovec part = {.iov_base = bytes, .iov_len = max};
 	struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
-	ssize_t got = client_receive(fd, &message);
+	ssize_t got = client_receive(fd, &message, CLIENT_WAIT_MS);
 
 	if (got < 0)
-		return client_receive_failed(xfq, got, error);
+		return client_receive_failed(xfq, got, CLIENT_WAIT_MS, error);
 	if ((size_t)got > max)
 		return xfq_error_set(error, -EPROTO, "%s: a message of %zd bytes, and not of %zu",
 				     xfq->name, got, max);
@@ -423,7 +424,7 @@ int client_local(struct xfq **xfq, int local_fd, const char *name, struct xfq_er
 		close(local_fd);
 		return code;
 	}
-	client_limit_sends(local_fd);
+	client_limit_sends(local_fd, CLIENT_WAIT_MS);
 	(*xfq)->local_fd = local_fd;
 	return 0;
 }
@@ -525,8 +526,7 @@ int xfq_groups(struct xfq *xfq, struct xfq_group *groups, uint32_t max, struct x
 	return code;
 }
 
-/* Receive text up to the end of file. */
-static int client_text(const struct xfq *xfq, int fd, char **text, struct xfq_error *error)
+int client_text(const struct xfq *xfq, int fd, char **text, struct xfq_error *error)
 {
 	size_t len = 0;
 	ssize_t got = 0;

@@ -21,6 +21,9 @@
 #include <sys/un.h>
 
 #define CLIENT_WAIT_MS 5000 /* that an instance has for each message of an answer */
+#define CLIENT_COMMAND_MS                                                                          \
+	60000 /* the same for that of a command, which it may have to work for                     \
+	       */
 
 struct xfq {
 	char name[XFQ_NAME_BYTES];
@@ -50,12 +53,13 @@ int client_ask(const struct xfq *xfq, struct protocol_request *request, int *fd,
 
 /* An answer on its way. */
 struct client_answer {
-	uint16_t type;   /* enum protocol_type of the request */
-	void *bytes;     /* out: struct protocol_answer, and what a longer one has after it */
-	size_t len;      /* bytes of it */
-	int *fds;        /* out: descriptors; NULL: none are wanted */
-	uint32_t fd_max; /* room for them */
-	uint32_t fd_cnt; /* out: the caller's to close; 0 where this fails */
+	uint16_t type;    /* enum protocol_type of the request */
+	void *bytes;      /* out: struct protocol_answer, and what a longer one has after it */
+	size_t len;       /* bytes of it */
+	int *fds;         /* out: descriptors; NULL: none are wanted */
+	uint32_t fd_max;  /* room for them */
+	uint32_t fd_cnt;  /* out: the caller's to close; 0 where this fails */
+	uint32_t wait_ms; /* 0: CLIENT_WAIT_MS */
 };
 
 /*
@@ -65,6 +69,31 @@ struct client_answer {
  */
 int client_answer(const struct xfq *xfq, int fd, struct client_answer *answer,
 		  struct xfq_error *error);
+
+/* Sends and connects, unlike receives, wait in the kernel: from now on no longer than this. */
+void client_limit_sends(int fd, uint32_t wait_ms);
+
+/* Receive the text of an answer, up to the end of file, into *text, which is NULL before, and the
+ * caller's to free also where this fails. Returns as client_answer(). */
+int client_text(const struct xfq *xfq, int fd, char **text, struct xfq_error *error);
+
+/* What a command is given. */
+struct client_command {
+	const char *json; /* JSON text, an object with the key "command" */
+	const char *data; /* what follows it; NULL: nothing */
+	size_t data_len;
+	/* called with how many bytes of the data are sent; NULL: nobody looks */
+	void (*progress)(void *context, size_t sent, size_t total);
+	void *context;
+};
+
+/*
+ * Give an instance a command. 0 and *answer, JSON text, the caller's to free; or -errno, and
+ * *answer is NULL: what the instance refused with, and its sentence; else as client_answer(). An
+ * instance has CLIENT_COMMAND_MS for it.
+ */
+int client_command(const struct xfq *xfq, const struct client_command *command, char **answer,
+		   struct xfq_error *error);
 
 /* Say that what a join was answered with is mapped, and wait until packets come. 0, or -errno: what
  * the instance says against it, and its sentence; else as client_answer(). */

@@ -225,6 +225,8 @@ int xfq_instance_create(struct xfq_instance **instance, struct xfq_config *confi
 		options = &defaults;
 	embedded_take_config(config, &taken);
 	code = embedded_check(&taken, options, error);
+	if (code == 0)
+		code = config_claim(&taken, error);
 	self = code ? NULL : calloc(1, sizeof(*self));
 	if (!self) {
 		config_destroy(&taken);
@@ -239,17 +241,16 @@ int xfq_instance_create(struct xfq_instance **instance, struct xfq_config *confi
 	return code;
 }
 
-/* The group of a name, or -ESRCH. */
+/* The place of a group, or -ESRCH; with the lock. */
 static int embedded_find(const struct xfq_instance *self, const char *group,
 			 struct xfq_error *error)
 {
-	const struct config *config = &self->instance.config;
+	uint32_t place = group ? engine_find_group(&self->instance.engine, group) : ENGINE_NO_GROUP;
 
-	for (uint32_t g = 0; group && g < config->group_cnt; g++)
-		if (strcmp(config->groups[g].name, group) == 0)
-			return (int)g;
-	return xfq_error_set(error, -ESRCH, "instance %s has no group %s", config->name,
-			     group ? group : "without a name");
+	if (place != ENGINE_NO_GROUP)
+		return (int)place;
+	return xfq_error_set(error, -ESRCH, "instance %s has no group %s",
+			     self->instance.config->name, group ? group : "without a name");
 }
 
 /* Add a callback, with the lock. */
@@ -261,7 +262,7 @@ static int embedded_add(struct xfq_instance *self, uint32_t group, struct embedd
 	if (self->state != EMBEDDED_MADE)
 		return xfq_error_set(error, -EBUSY,
 				     "group %s: callbacks are added before the start",
-				     self->instance.config.groups[group].name);
+				     self->instance.engine.groups[group].config->name);
 	code = engine_add_callback(&self->instance.engine, group, embedded_consume, added, error);
 	if (code)
 		return code;
@@ -273,23 +274,25 @@ static int embedded_add(struct xfq_instance *self, uint32_t group, struct embedd
 int xfq_instance_callback(struct xfq_instance *instance, const char *group, xfq_callback *callback,
 			  void *context, struct xfq_error *error)
 {
-	int g = embedded_find(instance, group, error), code;
 	struct embedded_callback *added;
+	int code = embedded_lock(instance, error), place;
 
-	if (g < 0)
-		return g;
-	if (!callback)
-		return xfq_error_set(error, -EINVAL, "group %s: no function to call", group);
+	if (code)
+		return code;
 	added = malloc(sizeof(*added));
-	if (!added)
-		return xfq_error_set(error, -ENOMEM, "no memory for a callback");
-	*added = (struct embedded_callback){
-		.instance = instance, .callback = callback, .context = context};
-	code = embedded_lock(instance, error);
-	if (code == 0) {
-		code = embedded_add(instance, (uint32_t)g, added, error);
-		pthread_mutex_unlock(&instance->lock);
+	place = embedded_find(instance, group, error);
+	if (place < 0) {
+		code = place;
+	} else if (!callback) {
+		code = xfq_error_set(error, -EINVAL, "group %s: no function to call", group);
+	} else if (!added) {
+		code = xfq_error_set(error, -ENOMEM, "no memory for a callback");
+	} else {
+		*added = (struct embedded_callback){
+			.instance = instance, .callback = callback, .context = context};
+		code = embedded_add(instance, (uint32_t)place, added, error);
 	}
+	pthread_mutex_unlock(&instance->lock);
 	if (code)
 		free(added);
 	return code;
@@ -297,13 +300,14 @@ int xfq_instance_callback(struct xfq_instance *instance, const char *group, xfq_
 
 int xfq_instance_connect(struct xfq **xfq, struct xfq_instance *instance, struct xfq_error *error)
 {
-	const char *name = instance->instance.config.name;
+	char name[CONFIG_NAME_BYTES];
 	int code, fd = -1;
 
 	*xfq = NULL;
 	code = embedded_lock(instance, error);
 	if (code)
 		return code;
+	memcpy(name, instance->instance.config->name, sizeof(name));
 	if (instance->state == EMBEDDED_STOPPED)
 		code = xfq_error_set(error, -ENOENT, "%s: the instance has ended", name);
 	else
@@ -327,7 +331,7 @@ int xfq_instance_start(struct xfq_instance *instance, struct xfq_error *error)
 	} else {
 		code = xfq_error_set(error, -EALREADY,
 				     "instance %s was %s before: make another one",
-				     instance->instance.config.name,
+				     instance->instance.config->name,
 				     instance->state == EMBEDDED_STARTED ? "started" : "stopped");
 	}
 	pthread_mutex_unlock(&instance->lock);

@@ -89,16 +89,16 @@ struct xfq_config *xfq_config_parse(const char *text, char **errors)
 /* The mode of a name; false where there is none. */
 static bool embedded_mode(const char *name, enum config_mode *mode)
 {
-	static const char *const names[] = {[CONFIG_MODE_AUTO] = "auto",
-					    [CONFIG_MODE_ZERO_COPY] = "zero-copy",
-					    [CONFIG_MODE_NATIVE] = "native",
-					    [CONFIG_MODE_GENERIC] = "generic"};
+	static const char *const names[] = {
+		[CONFIG_MODE_AUTO] = "auto",     [CONFIG_MODE_ZERO_COPY] = "zero-copy",
+		[CONFIG_MODE_NATIVE] = "native", [CONFIG_MODE_GENERIC] = "generic",
+		[CONFIG_MODE_MIRROR] = "mirror", [CONFIG_MODE_AF_PACKET] = "af_packet"};
 	uint32_t i = CONFIG_MODE_AUTO;
 
-	while (name && i <= CONFIG_MODE_GENERIC && strcmp(names[i], name) != 0)
+	while (name && i <= CONFIG_MODE_AF_PACKET && strcmp(names[i], name) != 0)
 		i++;
 	*mode = (enum config_mode)i;
-	return i <= CONFIG_MODE_GENERIC;
+	return i <= CONFIG_MODE_AF_PACKET;
 }
 
 int xfq_config_interface(struct xfq_config *config, const char *name, const char *mode,
@@ -106,7 +106,7 @@ int xfq_config_interface(struct xfq_config *config, const char *name, const char
 {
 	struct config *to = &config->config;
 	struct config_interface *interfaces;
-	struct config_interface added = {.promiscuous = true};
+	struct config_interface added = {.promiscuous = true, .priority = CONFIG_PRIORITY};
 
 	if (!name || !config_interface_name_valid(name))
 		return xfq_error_set(error, -EINVAL,
@@ -116,7 +116,7 @@ int xfq_config_interface(struct xfq_config *config, const char *name, const char
 	if (!embedded_mode(mode, &added.mode))
 		return xfq_error_set(error, -EINVAL,
 				     "interface %s: \"%.48s\" is none of the modes auto, "
-				     "zero-copy, native, generic",
+				     "zero-copy, native, generic, mirror, af_packet",
 				     name, mode);
 	for (uint32_t i = 0; i < to->interface_cnt; i++)
 		if (strcmp(to->interfaces[i].name, name) == 0)

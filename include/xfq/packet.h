@@ -52,7 +52,8 @@ struct xfq_meta {
 	__u16 ethertype;   /* the one after all VLAN tags; 0: missing */
 	__u16 rule;        /* index of the rule that steered it, or XFQ_RULE_DEFAULT */
 	__u8 l4_proto;     /* IP protocol number of what is at l4_off; 0 where not known */
-	__u8 reserved;     /* 0 */
+	__u8 generation; /* of the config that judged it: 1 to 255, one more with each reload, after
+			    255 again 1; 0: not known. `rule` counts the rules of that config */
 };
 
 #ifdef __cplusplus

@@ -7,6 +7,7 @@
  *	xfq_join    become a member of a group    xfq_instance_connect then as on the left
  *	  xfq_peek     look at a burst of packets, where they lie
  *	  xfq_release  give them back
+ *	  xfq_shunt_flow  see no more of a flow
  *	xfq_leave
  *	xfq_close                                 xfq_instance_destroy
  *
@@ -173,6 +174,51 @@ struct xfq_member_info {
 
 void xfq_member_info(const struct xfq_member *member, struct xfq_member_info *info);
 
+/* --- flows that nobody wants to see any more -------------------------------------------------- */
+
+/* A flow of IP packets. Its ends are in any order: both directions are one flow. */
+struct xfq_flow {
+	uint8_t ip;                  /* 4 or 6 */
+	uint8_t proto;               /* IP protocol number */
+	uint16_t src_port, dst_port; /* host byte order; of TCP, UDP and SCTP, else 0 */
+	uint8_t src[16], dst[16];    /* network byte order; IPv4 in the first 4 bytes, the rest 0 */
+	uint8_t reserved[26];
+};
+
+/* The flow of a packet that xfq_peek() has shown. 0; -EINVAL: it is not IP; -ENODATA: it is a later
+ * fragment, which has no ports: its first one tells. */
+int xfq_packet_flow(const struct xfq_packet *pkt, struct xfq_flow *flow);
+
+enum xfq_shunt_action {
+	XFQ_SHUNT_DROP = 0,
+	XFQ_SHUNT_PASS /* to the kernel's stack */
+};
+
+struct xfq_shunt_options {
+	enum xfq_shunt_action action;
+	uint32_t reserved0;
+	uint64_t packets; /* to live; 0: any number */
+	double seconds;   /* to live; 0: for good. Of a capture file: in its time */
+	uint64_t reserved[5];
+};
+
+/*
+ * Have the first pass drop or pass the packets of a flow from now on, in both directions, where
+ * it would steer them; for every group of the instance, and in place of what was said of this flow
+ * before. What is under way already still comes. NULL options: drop, for good. The table has places
+ * for as many flows as the config's filter.shunt says; where it is full, the flow that was seen
+ * least recently gives way.
+ *
+ * 0; -EACCES: only the instance's user and root may, and who may join a group that has `shunt:
+ * true`; -EOPNOTSUPP: the instance has no such table; -EINVAL. It takes about as long as
+ * xfq_groups(), and waits for the instance's control thread; the packets do not wait.
+ */
+int xfq_shunt_flow(struct xfq *xfq, const struct xfq_flow *flow,
+		   const struct xfq_shunt_options *options, struct xfq_error *error);
+
+/* No more of that. As above; -ENOENT: the flow is not shunted, or is no more. */
+int xfq_unshunt_flow(struct xfq *xfq, const struct xfq_flow *flow, struct xfq_error *error);
+
 /* --- an instance inside the application ------------------------------------------------------ */
 
 /*
@@ -210,9 +256,9 @@ struct xfq_config *xfq_config_parse(const char *text, char **errors);
 void xfq_config_destroy(struct xfq_config *config);
 
 /*
- * Add an interface; `mode` is "auto", "zero-copy", "native" or "generic", NULL: "auto". The first
- * interface names an instance that nothing else names; without one it is "xfq". 0; -EINVAL: no such
- * mode, or no name; -EEXIST; -E2BIG: there are 8; -ENOMEM.
+ * Add an interface; `mode` is a word of docs/config.md, "auto", "native", "mirror" and so on, NULL:
+ * "auto". The first interface names an instance that nothing else names; without one it is "xfq".
+ * 0; -EINVAL: no such mode, or no name; -EEXIST; -E2BIG: there are 8; -ENOMEM.
  */
 int xfq_config_interface(struct xfq_config *config, const char *name, const char *mode,
 			 struct xfq_error *error);

@@ -8,8 +8,7 @@
 #define TESTS_BPF_SCENARIOS_H
 
 #include "tests/bpf/corpus.h"
-#include "xdp/netset.h"
-#include "xdp/xdp_abi.h"
+#include "xdp/filter.h"
 
 #define SCENARIO_SEED 0x5eed0f0ff1ceULL
 #define SMALL_SET     24
@@ -23,149 +22,177 @@ enum { SET_V4 = 0, SET_V6, SET_MIXED, SET_EDGES, SET_EMPTY, SET_ALL, SET_LARGE, 
 
 struct scenario {
 	const char *name;
-	void (*fill)(struct xdp_policy *policy, struct corpus *random);
+	void (*fill)(struct filter *filter, struct corpus *random);
 	bool large; /* needs SET_LARGE */
 };
 
-static struct xdp_rule *rule_add(struct xdp_policy *policy, uint8_t action, uint8_t fields)
+static struct filter_rule *rule_add(struct filter *filter, enum filter_action action,
+				    uint8_t fields)
 {
-	struct xdp_rule *rule = &policy->rules[policy->rule_cnt++];
+	struct filter_rule *rule = filter_add(filter, action);
 
-	*rule = (struct xdp_rule){.action = action, .fields = fields};
+	if (!rule)
+		abort();
+	rule->fields = fields;
 	return rule;
 }
 
-static void rule_add_set(struct xdp_policy *policy, uint8_t action, uint8_t fields, uint8_t set)
+static void rule_add_set(struct filter *filter, enum filter_action action, uint8_t set_fields,
+			 uint32_t set)
 {
-	rule_add(policy, action, fields)->set = set;
+	struct filter_rule *rule = rule_add(filter, action, FILTER_SET);
+
+	rule->set_fields = set_fields;
+	rule->set = set;
 }
 
-static void fill_steer(struct xdp_policy *policy, struct corpus *random)
+static void fill_steer(struct filter *filter, struct corpus *random)
 {
 	(void)random;
-	policy->default_verdict = XDP_VERDICT_STEER;
+	filter->default_action = FILTER_STEER;
 }
 
-static void fill_pass(struct xdp_policy *policy, struct corpus *random)
+static void fill_pass(struct filter *filter, struct corpus *random)
 {
 	(void)random;
-	policy->default_verdict = XDP_VERDICT_PASS;
+	filter->default_action = FILTER_PASS;
 }
 
-static void fill_drop(struct xdp_policy *policy, struct corpus *random)
+static void fill_drop(struct filter *filter, struct corpus *random)
 {
 	(void)random;
-	policy->default_verdict = XDP_VERDICT_DROP;
+	filter->default_action = FILTER_DROP;
 }
 
-static void fill_malformed_drop(struct xdp_policy *policy, struct corpus *random)
+static void fill_malformed_drop(struct filter *filter, struct corpus *random)
 {
 	(void)random;
-	policy->malformed = XDP_MALFORMED_DROP;
+	filter->malformed = XDP_MALFORMED_DROP;
 }
 
-static void fill_malformed_pass(struct xdp_policy *policy, struct corpus *random)
+static void fill_malformed_pass(struct filter *filter, struct corpus *random)
 {
 	(void)random;
-	policy->malformed = XDP_MALFORMED_PASS;
-	rule_add(policy, XDP_VERDICT_DROP, XDP_RULE_PROTO)->proto = 17;
+	filter->malformed = XDP_MALFORMED_PASS;
+	rule_add(filter, FILTER_DROP, FILTER_PROTO)->proto = 17;
 }
 
 /* A rule that matches everything, and one that is never reached. */
-static void fill_any(struct xdp_policy *policy, struct corpus *random)
+static void fill_any(struct filter *filter, struct corpus *random)
 {
 	(void)random;
-	policy->default_verdict = XDP_VERDICT_DROP;
-	rule_add(policy, XDP_VERDICT_STEER, 0);
-	rule_add(policy, XDP_VERDICT_DROP, XDP_RULE_PROTO)->proto = 6;
+	filter->default_action = FILTER_DROP;
+	rule_add(filter, FILTER_STEER, 0);
+	rule_add(filter, FILTER_DROP, FILTER_PROTO)->proto = 6;
 }
 
-static void fill_src(struct xdp_policy *policy, struct corpus *random)
+static void fill_src(struct filter *filter, struct corpus *random)
 {
 	(void)random;
-	rule_add_set(policy, XDP_VERDICT_DROP, XDP_RULE_SET_SRC, SET_V4);
-	rule_add_set(policy, XDP_VERDICT_PASS, XDP_RULE_SET_SRC, SET_V6);
-	rule_add_set(policy, XDP_VERDICT_STEER, XDP_RULE_SET_SRC, SET_MIXED);
+	rule_add_set(filter, FILTER_DROP, XDP_FIELD_SRC, SET_V4);
+	rule_add_set(filter, FILTER_PASS, XDP_FIELD_SRC, SET_V6);
+	rule_add_set(filter, FILTER_STEER, XDP_FIELD_SRC, SET_MIXED);
 }
 
-static void fill_dst(struct xdp_policy *policy, struct corpus *random)
+static void fill_dst(struct filter *filter, struct corpus *random)
 {
 	(void)random;
-	policy->default_verdict = XDP_VERDICT_PASS;
-	rule_add_set(policy, XDP_VERDICT_DROP, XDP_RULE_SET_DST, SET_MIXED);
-	rule_add_set(policy, XDP_VERDICT_STEER, XDP_RULE_SET_DST, SET_EDGES);
+	filter->default_action = FILTER_PASS;
+	rule_add_set(filter, FILTER_DROP, XDP_FIELD_DST, SET_MIXED);
+	rule_add_set(filter, FILTER_STEER, XDP_FIELD_DST, SET_EDGES);
 }
 
-static void fill_either(struct xdp_policy *policy, struct corpus *random)
+static void fill_either(struct filter *filter, struct corpus *random)
 {
 	(void)random;
-	policy->default_verdict = XDP_VERDICT_STEER;
-	rule_add_set(policy, XDP_VERDICT_PASS, XDP_RULE_SET_SRC | XDP_RULE_SET_DST, SET_EMPTY);
-	rule_add_set(policy, XDP_VERDICT_DROP, XDP_RULE_SET_SRC | XDP_RULE_SET_DST, SET_MIXED);
-	rule_add_set(policy, XDP_VERDICT_PASS, XDP_RULE_SET_SRC | XDP_RULE_SET_DST, SET_ALL);
+	filter->default_action = FILTER_STEER;
+	rule_add_set(filter, FILTER_PASS, XDP_FIELD_SRC | XDP_FIELD_DST, SET_EMPTY);
+	rule_add_set(filter, FILTER_DROP, XDP_FIELD_SRC | XDP_FIELD_DST, SET_MIXED);
+	rule_add_set(filter, FILTER_PASS, XDP_FIELD_SRC | XDP_FIELD_DST, SET_ALL);
 }
 
-static void fill_large(struct xdp_policy *policy, struct corpus *random)
+static void fill_large(struct filter *filter, struct corpus *random)
 {
 	(void)random;
-	policy->default_verdict = XDP_VERDICT_PASS;
-	rule_add_set(policy, XDP_VERDICT_DROP, XDP_RULE_SET_SRC, SET_LARGE);
-	rule_add_set(policy, XDP_VERDICT_STEER, XDP_RULE_SET_SRC | XDP_RULE_SET_DST, SET_LARGE);
+	filter->default_action = FILTER_PASS;
+	rule_add_set(filter, FILTER_DROP, XDP_FIELD_SRC, SET_LARGE);
+	rule_add_set(filter, FILTER_STEER, XDP_FIELD_SRC | XDP_FIELD_DST, SET_LARGE);
 }
 
-static void fill_protos(struct xdp_policy *policy, struct corpus *random)
+static void fill_protos(struct filter *filter, struct corpus *random)
 {
 	static const uint8_t protos[] = {1, 6, 17, 44, 58, 132, 50, 255, 0};
 
 	(void)random;
 	for (uint32_t i = 0; i < sizeof(protos); i++)
-		rule_add(policy, (uint8_t)(i % 3), XDP_RULE_PROTO)->proto = protos[i];
+		rule_add(filter, (enum filter_action)(i % 3), FILTER_PROTO)->proto = protos[i];
 }
 
-static void fill_ports(struct xdp_policy *policy, struct corpus *random)
+static void fill_ports(struct filter *filter, struct corpus *random)
 {
-	struct xdp_rule *rule;
+	struct filter_rule *rule;
 
 	(void)random;
-	policy->default_verdict = XDP_VERDICT_PASS;
-	rule = rule_add(policy, XDP_VERDICT_DROP, XDP_RULE_SPORT | XDP_RULE_DPORT);
+	filter->default_action = FILTER_PASS;
+	rule = rule_add(filter, FILTER_DROP, FILTER_SPORT | FILTER_DPORT);
 	rule->sport_lo = 1024;
 	rule->sport_hi = rule->dport_hi = 65535;
 	rule->dport_lo = 49152;
-	rule = rule_add(policy, XDP_VERDICT_STEER, XDP_RULE_PORT);
+	rule = rule_add(filter, FILTER_STEER, FILTER_PORT);
 	rule->port_lo = rule->port_hi = 53;
-	rule = rule_add(policy, XDP_VERDICT_STEER, XDP_RULE_PORT | XDP_RULE_PROTO);
+	rule = rule_add(filter, FILTER_STEER, FILTER_PORT | FILTER_PROTO);
 	rule->port_lo = 80;
 	rule->port_hi = 443;
 	rule->proto = 6;
-	rule = rule_add(policy, XDP_VERDICT_DROP, XDP_RULE_DPORT); /* port 0 is a port */
+	rule = rule_add(filter, FILTER_DROP, FILTER_DPORT); /* port 0 is a port */
 	rule->dport_lo = rule->dport_hi = 0;
-	rule = rule_add(policy, XDP_VERDICT_STEER, XDP_RULE_SPORT); /* any, where there are ports */
+	rule = rule_add(filter, FILTER_STEER, FILTER_SPORT); /* any, where there are ports */
 	rule->sport_hi = 65535;
 }
 
-/* Rules that nothing matches, before one that matches what has ports. */
-static void fill_last(struct xdp_policy *policy, struct corpus *random)
+/* What the quick program decides, of both kinds, in front of what it does not. */
+static void fill_quick(struct filter *filter, struct corpus *random)
 {
+	struct filter_rule *rule;
+
 	(void)random;
-	policy->default_verdict = XDP_VERDICT_STEER;
-	while (policy->rule_cnt < XDP_RULES_MAX - 1)
-		rule_add_set(policy, XDP_VERDICT_DROP, XDP_RULE_SET_SRC | XDP_RULE_SET_DST,
-			     SET_EMPTY);
-	rule_add(policy, XDP_VERDICT_PASS, XDP_RULE_PORT)->port_hi = 65535;
+	filter->default_action = FILTER_STEER;
+	rule = rule_add(filter, FILTER_PASS, FILTER_PROTO | FILTER_DPORT);
+	rule->proto = 17;
+	rule->dport_lo = rule->dport_hi = 53;
+	rule = rule_add(filter, FILTER_DROP, FILTER_PORT);
+	rule->port_lo = 53;
+	rule->port_hi = 1023;
+	rule_add(filter, FILTER_DROP, FILTER_PROTO)->proto = 1;
+	rule_add(filter, FILTER_PASS, FILTER_PROTO)->proto = 6;
+	rule = rule_add(filter, FILTER_DROP, FILTER_PROTO | FILTER_SPORT);
+	rule->proto = 17;
+	rule->sport_lo = 1024;
+	rule->sport_hi = 65535;
+	rule_add_set(filter, FILTER_DROP, XDP_FIELD_SRC, SET_MIXED);
 }
 
-static void fill_rule_at_random(struct xdp_rule *rule, struct corpus *random)
+/* Rules that nothing matches, before one that matches what has ports. */
+static void fill_last(struct filter *filter, struct corpus *random)
+{
+	(void)random;
+	filter->default_action = FILTER_STEER;
+	while (filter->rule_cnt < XDP_RULES_MAX - 1)
+		rule_add_set(filter, FILTER_DROP, XDP_FIELD_SRC | XDP_FIELD_DST, SET_EMPTY);
+	rule_add(filter, FILTER_PASS, FILTER_PORT)->port_hi = 65535;
+}
+
+static void fill_rule_at_random(struct filter_rule *rule, struct corpus *random)
 {
 	uint16_t *const bounds[] = {&rule->port_lo, &rule->sport_lo, &rule->dport_lo};
 
-	rule->action = (uint8_t)corpus_below(random, 3);
-	rule->fields = (uint8_t)(corpus_random(random) & corpus_random(random) & 0x3f);
+	rule->fields = (uint8_t)(corpus_random(random) & corpus_random(random) & 0x1f);
 	/* seldom one that matches everything: what comes after it would be out of reach */
 	if (rule->fields == 0 && corpus_below(random, 64))
-		rule->fields = XDP_RULE_PROTO | XDP_RULE_SET_SRC | XDP_RULE_DPORT;
+		rule->fields = FILTER_PROTO | FILTER_SET | FILTER_DPORT;
 	rule->proto = corpus_protos[corpus_below(random, CORPUS_PROTOS)];
-	rule->set = (uint8_t)corpus_below(random, SET_LARGE);
+	rule->set = corpus_below(random, SET_LARGE);
+	rule->set_fields = (uint8_t)(1 + corpus_below(random, 3));
 	for (uint32_t i = 0; i < 3; i++) {
 		uint16_t a = (uint16_t)corpus_port(random), b = (uint16_t)corpus_port(random);
 
@@ -174,41 +201,112 @@ static void fill_rule_at_random(struct xdp_rule *rule, struct corpus *random)
 	}
 }
 
-static void fill_at_random(struct xdp_policy *policy, struct corpus *random)
+static void fill_at_random(struct filter *filter, struct corpus *random)
 {
-	policy->default_verdict = (uint8_t)corpus_below(random, 3);
-	policy->malformed = (uint8_t)corpus_below(random, 3);
-	policy->rule_cnt = corpus_below(random, XDP_RULES_MAX + 1);
-	for (uint32_t i = 0; i < policy->rule_cnt; i++)
-		fill_rule_at_random(&policy->rules[i], random);
+	uint32_t cnt = corpus_below(random, XDP_RULES_MAX + 1);
+
+	filter->default_action = (enum filter_action)corpus_below(random, 3);
+	filter->malformed = (enum xdp_malformed)corpus_below(random, 3);
+	for (uint32_t i = 0; i < cnt; i++)
+		fill_rule_at_random(
+			rule_add(filter, (enum filter_action)corpus_below(random, 3), 0), random);
 }
 
 /* A list of ports, as a config may well have it. */
-static void fill_port_list(struct xdp_policy *policy, struct corpus *random)
+static void fill_port_list(struct filter *filter, struct corpus *random)
 {
 	(void)random;
-	policy->default_verdict = XDP_VERDICT_PASS;
+	filter->default_action = FILTER_PASS;
 	for (uint32_t i = 0; i < XDP_RULES_MAX; i++) {
-		struct xdp_rule *rule = rule_add(policy, (uint8_t)(i % 3), XDP_RULE_PORT);
+		struct filter_rule *rule =
+			rule_add(filter, (enum filter_action)(i % 3), FILTER_PORT);
 
-		rule->port_lo = rule->port_hi = i < CORPUS_PORTS ? corpus_ports[i] : 100 * i;
+		rule->port_lo = rule->port_hi =
+			i < CORPUS_PORTS ? corpus_ports[i] : (uint16_t)(100 * i);
 		if (i >= CORPUS_PORTS)
-			rule->fields |= XDP_RULE_PROTO;
+			rule->fields |= FILTER_PROTO;
 		rule->proto = i % 2 ? 6 : 17;
 	}
 }
 
 /* As many rules as there can be, each comparing everything, with both addresses in large sets. */
-static void fill_costly(struct xdp_policy *policy, struct corpus *random)
+static void fill_costly(struct filter *filter, struct corpus *random)
 {
 	for (uint32_t i = 0; i < XDP_RULES_MAX; i++) {
-		struct xdp_rule *rule = rule_add(policy, (uint8_t)(i % 3), 0x3f);
+		struct filter_rule *rule = rule_add(filter, (enum filter_action)(i % 3), 0x1f);
 
 		rule->proto = corpus_protos[i % 5];
 		rule->set = i % 2 ? SET_LARGE : SET_MIXED;
+		rule->set_fields = XDP_FIELD_SRC | XDP_FIELD_DST;
 		rule->port_lo = (uint16_t)corpus_port(random);
 		rule->port_hi = rule->sport_hi = rule->dport_hi = 65535;
 	}
+}
+
+static struct filter_rule *rule_add_limit(struct filter *filter, enum filter_per per, uint64_t rate,
+					  uint64_t burst)
+{
+	struct filter_rule *rule = rule_add(filter, FILTER_LIMIT, 0);
+
+	rule->limit = (struct filter_limit){
+		.per = per,
+		.rate = rate,
+		.burst = burst,
+		.max_keys = 65536, /* more than there are: none is forgotten */
+	};
+	return rule;
+}
+
+/* What is within a limit is judged by the next rule, which may be another limit. */
+static void fill_limits(struct filter *filter, struct corpus *random)
+{
+	struct filter_rule *rule;
+
+	(void)random;
+	rule_add_limit(filter, FILTER_PER_SRC, 1, 50);
+	rule_add_limit(filter, FILTER_PER_DST, 10000000, 40);
+	rule = rule_add_limit(filter, FILTER_PER_FLOW, 125000000, 2000);
+	rule->limit.bytes = true;
+	rule = rule_add_limit(filter, FILTER_PER_ALL, 1000, 5000);
+	rule->fields = FILTER_PROTO;
+	rule->proto = 17;
+	rule_add(filter, FILTER_DROP, FILTER_PROTO)->proto = 6;
+}
+
+static void fill_turns(struct filter *filter, struct corpus *random)
+{
+	(void)random;
+	for (uint32_t swap = 0; swap < 8; swap++) {
+		struct filter_rule *rule = rule_add(filter, FILTER_TX, FILTER_SPORT);
+
+		rule->sport_lo = (uint16_t)(8192 * swap);
+		rule->sport_hi = (uint16_t)(8192 * swap + 8191);
+		rule->swap = (uint8_t)swap;
+	}
+	rule_add(filter, FILTER_TX, FILTER_PROTO)->proto = 58;
+	filter->rules[filter->rule_cnt - 1].swap =
+		XDP_SWAP_MAC | XDP_SWAP_ADDRESSES | XDP_SWAP_PORTS;
+	rule_add(filter, FILTER_TX, 0)->swap = XDP_SWAP_MAC | XDP_SWAP_ADDRESSES;
+}
+
+static void fill_fragments_ignored(struct filter *filter, struct corpus *random)
+{
+	(void)random;
+	filter->fragments = false;
+	filter->orphans = XDP_ORPHAN_DROP; /* there are none */
+}
+
+static void fill_orphans_drop(struct filter *filter, struct corpus *random)
+{
+	(void)random;
+	filter->orphans = XDP_ORPHAN_DROP;
+}
+
+static void fill_orphans_pass(struct filter *filter, struct corpus *random)
+{
+	(void)random;
+	filter->orphans = XDP_ORPHAN_PASS;
+	rule_add(filter, FILTER_DROP, FILTER_PROTO)->proto = 17;
 }
 
 static const struct scenario scenarios[] = {
@@ -224,9 +322,15 @@ static const struct scenario scenarios[] = {
 	{"large set", fill_large, true},
 	{"protocols", fill_protos, false},
 	{"ports", fill_ports, false},
-	{"64 rules, the last one matches", fill_last, false},
-	{"64 rules, a list of ports", fill_port_list, false},
-	{"64 rules, all fields, large sets", fill_costly, true},
+	{"rules on ports alone, then others", fill_quick, false},
+	{"256 rules, the last one matches", fill_last, false},
+	{"256 rules, a list of ports", fill_port_list, false},
+	{"256 rules, all fields, large sets", fill_costly, true},
+	{"limits, one after the other", fill_limits, false},
+	{"sent back", fill_turns, false},
+	{"fragments: ignore", fill_fragments_ignored, false},
+	{"orphans: drop", fill_orphans_drop, false},
+	{"orphans: pass", fill_orphans_pass, false},
 };
 #define SCENARIOS  (sizeof(scenarios) / sizeof(scenarios[0]))
 #define POLICY_CNT (SCENARIOS + RANDOM_CNT) /* and some made at random */
@@ -236,55 +340,66 @@ static const char *policy_name(size_t index)
 	return index < SCENARIOS ? scenarios[index].name : "at random";
 }
 
+static bool policy_has_limits(const struct filter *filter)
+{
+	for (uint32_t i = 0; i < filter->rule_cnt; i++)
+		if (filter->rules[i].action == FILTER_LIMIT)
+			return true;
+	return false;
+}
+
 /* The policy of a number, and how many of the sets it needs. */
-static uint32_t policy_fill(struct xdp_policy *policy, size_t index)
+static uint32_t policy_fill(struct filter *filter, size_t index)
 {
 	struct corpus random;
 
 	corpus_init(&random, SCENARIO_SEED + index, 0, 0);
-	*policy = (struct xdp_policy){.hash_seed = SCENARIO_SEED * (index + 1)};
+	filter_init(filter);
 	if (index >= SCENARIOS) {
-		fill_at_random(policy, &random);
+		fill_at_random(filter, &random);
 		return SET_LARGE;
 	}
-	scenarios[index].fill(policy, &random);
+	scenarios[index].fill(filter, &random);
 	return scenarios[index].large ? SET_CNT : SET_LARGE;
 }
 
 /* --- sets ------------------------------------------------------------------------------------ */
 
-static void set_add(struct netset *set, const char *text)
+static void set_add_text(struct set *set, const char *text)
 {
-	struct netset_prefix prefix;
+	struct set_member member;
 
-	if (netset_parse(&prefix, text, NULL) || netset_add(set, &prefix))
+	if (set_parse_member(SET_NET, &member, text, NULL) || set_add(set, &member) < 0)
 		abort();
 }
 
 /* A prefix of at least `bits` bits of an address of some packet, or of random bits. */
-static void set_add_near(struct netset *set, struct corpus *random, const struct corpus *from,
-			 bool v6, uint32_t bits)
+static void set_add_near(struct set *set, struct corpus *random, const struct corpus *from, bool v6,
+			 uint32_t bits)
 {
-	struct netset_prefix prefix = {.v6 = v6};
+	struct set_member member = {.expires_ns = SET_FOREVER};
+	struct set_net *prefix = &member.key.net;
 	uint32_t width = v6 ? 16 : 4, at = v6 ? 22 : 26;
 	const struct corpus_packet *packet =
 		&from->packets[corpus_below(random, (uint32_t)from->cnt)];
 
+	prefix->v6 = v6;
 	if (corpus_below(random, 2))
 		at += width; /* the destination */
 	for (uint32_t i = 0; i < width; i++)
-		prefix.addr[i] = (uint8_t)corpus_random(random);
+		prefix->addr[i] = (uint8_t)corpus_random(random);
 	if (corpus_below(random, 4) && packet->len >= at + width)
-		memcpy(prefix.addr, packet->data + at, width);
-	prefix.len = (uint8_t)(bits + corpus_below(random, width * 8 - bits + 1));
-	for (uint32_t bit = prefix.len; bit < width * 8; bit++)
-		prefix.addr[bit / 8] &= (uint8_t) ~(0x80 >> bit % 8);
-	if (netset_add(set, &prefix))
+		memcpy(prefix->addr, packet->data + at, width);
+	prefix->len = (uint8_t)(bits + corpus_below(random, width * 8 - bits + 1));
+	for (uint32_t bit = prefix->len; bit < width * 8; bit++)
+		prefix->addr[bit / 8] &= (uint8_t) ~(0x80 >> bit % 8);
+	if (set_add(set, &member) < 0)
 		abort();
 }
 
-/* Fill and seal the sets; addresses are taken from the packets of `made` and `mixed`. */
-static void sets_create(struct netset *nets, const struct corpus *made, const struct corpus *mixed)
+/* Fill the sets; addresses are taken from the packets of `made` and `mixed`. */
+static void sets_create(struct set *made_sets, const struct corpus *made,
+			const struct corpus *mixed)
 {
 	static const char *const edges[] = {"0.0.0.0/1",   "10.0.0.1",
 					    "10.0.0.2/31", "255.255.255.255",
@@ -294,21 +409,18 @@ static void sets_create(struct netset *nets, const struct corpus *made, const st
 
 	corpus_init(&random, SCENARIO_SEED, 0, 0);
 	for (uint32_t i = 0; i < SMALL_SET; i++) {
-		set_add_near(&nets[SET_V4], &random, made, false, 16);
-		set_add_near(&nets[SET_V6], &random, made, true, 64);
-		set_add_near(&nets[SET_MIXED], &random, mixed, i % 2, 24);
+		set_add_near(&made_sets[SET_V4], &random, made, false, 16);
+		set_add_near(&made_sets[SET_V6], &random, made, true, 64);
+		set_add_near(&made_sets[SET_MIXED], &random, mixed, i % 2, 24);
 	}
 	for (uint32_t i = 0; i < sizeof(edges) / sizeof(edges[0]); i++)
-		set_add(&nets[SET_EDGES], edges[i]);
-	set_add(&nets[SET_ALL], "0.0.0.0/0");
-	set_add(&nets[SET_ALL], "::/0");
+		set_add_text(&made_sets[SET_EDGES], edges[i]);
+	set_add_text(&made_sets[SET_ALL], "0.0.0.0/0");
+	set_add_text(&made_sets[SET_ALL], "::/0");
 	for (uint32_t i = 0; i < LARGE_SET; i++) {
-		set_add_near(&nets[SET_LARGE], &random, mixed, false, 20);
-		set_add_near(&nets[SET_LARGE], &random, mixed, true, 48);
+		set_add_near(&made_sets[SET_LARGE], &random, mixed, false, 20);
+		set_add_near(&made_sets[SET_LARGE], &random, mixed, true, 48);
 	}
-	for (uint32_t i = 0; i < SET_CNT; i++)
-		if (netset_seal(&nets[i]))
-			abort();
 }
 
 #endif

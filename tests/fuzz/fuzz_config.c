@@ -29,6 +29,23 @@ static void check_group(const struct config_group *group)
 	       ~(CONFIG_ACCESS_USER | CONFIG_ACCESS_GROUP | CONFIG_ACCESS_OTHERS)) == 0);
 }
 
+static void check_filter(const struct config *config, const struct filter *filter)
+{
+	check(filter->shunt_flows <= 4194304 && filter->claim_cnt == 0);
+	for (uint32_t i = 0; i < filter->rule_cnt; i++) {
+		const struct filter_rule *rule = &filter->rules[i];
+		bool limit = rule->action == FILTER_LIMIT;
+
+		check(!(rule->fields & FILTER_SET) || rule->set < config->set_cnt);
+		check(!!(rule->fields & FILTER_MATCH) == (rule->match != NULL));
+		check(limit == (rule->limit.rate > 0) && limit == (rule->limit.burst > 0));
+		check(limit == (rule->limit.max_keys > 0));
+		check((rule->action == FILTER_TX) == (rule->swap != 0));
+		check(filter != &config->egress || rule->action == FILTER_DROP ||
+		      rule->action == FILTER_PASS || limit);
+	}
+}
+
 /* What config_yaml.h promises of every outcome. */
 static void fuzz_yaml(const uint8_t *data, size_t len)
 {
@@ -47,12 +64,8 @@ static void fuzz_yaml(const uint8_t *data, size_t len)
 		check(config_name_valid(config.name));
 		for (uint32_t i = 0; i < config.group_cnt; i++)
 			check_group(&config.groups[i]);
-		for (uint32_t i = 0; i < config.filter.policy.rule_cnt; i++) {
-			const struct xdp_rule *rule = &config.filter.policy.rules[i];
-
-			check(!(rule->fields & (XDP_RULE_SET_SRC | XDP_RULE_SET_DST)) ||
-			      rule->set < config.filter.set_cnt);
-		}
+		check_filter(&config, &config.filter);
+		check_filter(&config, &config.egress);
 	} else {
 		check(memcmp(&config, &zero, sizeof(config)) == 0);
 	}
@@ -63,15 +76,14 @@ static void fuzz_yaml(const uint8_t *data, size_t len)
 static void fuzz_set(const uint8_t *data, size_t len)
 {
 	struct config_errors errors = {0};
-	struct netset nets = {0};
-	int code = config_set_parse(&nets, "set", (const char *)data, len, 1, &errors);
+	struct set set = {.type = SET_NET};
+	int code = config_set_parse(&set, "set", (const char *)data, len, 1, &errors);
 
 	check((code == 0) == !config_errors_any(&errors));
 	check(errors.cnt <= CONFIG_SET_ERRORS_MAX + 1);
-	check(netset_seal(&nets) == 0);
-	for (size_t i = 0; i < nets.prefix_cnt; i++)
-		check(netset_has(&nets, nets.prefixes[i].addr, nets.prefixes[i].v6));
-	netset_destroy(&nets);
+	for (uint32_t i = 0; i < set.cnt; i++)
+		check(set_find(&set, &set.members[i].key) == &set.members[i]);
+	set_destroy(&set);
 	config_errors_destroy(&errors);
 }
 

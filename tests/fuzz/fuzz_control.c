@@ -53,10 +53,12 @@ enum seat_state { SEAT_FREE = 0, SEAT_JOINED, SEAT_READY };
 static struct {
 	struct control control;
 	enum seat_state seats[SLOTS];
-	uint32_t next;    /* slot */
-	uint32_t members; /* joined and not left */
-	uint32_t whims;   /* what the instance refuses now, a bit each */
-	int fds[4];       /* of members' memory */
+	uint32_t next;     /* slot */
+	uint32_t members;  /* joined and not left */
+	uint32_t commands; /* begun and not ended */
+	uint32_t sum;      /* of what they say, so that all of it is read */
+	uint32_t whims;    /* what the instance refuses now, a bit each */
+	int fds[4];        /* of members' memory */
 	int clients[CLIENTS];
 } fuzz;
 
@@ -124,19 +126,71 @@ static void fuzz_leave(void *context, uint32_t slot, const char *why)
 	fuzz.members--;
 }
 
+/* A command, whose books are kept beside it. */
+struct command {
+	uint64_t data_left;
+};
+
+static int fuzz_command_begin(void *context, const struct access_asker *asker, const char *json,
+			      size_t len, uint64_t data_len, struct command **command,
+			      struct xfq_error *error)
+{
+	(void)context;
+	(void)asker;
+	require(json && len > 0 && len <= PROTOCOL_JSON_BYTES_MAX);
+	for (size_t i = 0; i < len; i++)
+		fuzz.sum += (uint8_t)json[i];
+	if (fuzz.whims & 32)
+		return xfq_error_set(error, -EINVAL, "no such command");
+	*command = malloc(sizeof(**command));
+	require(*command);
+	(*command)->data_left = data_len;
+	fuzz.commands++;
+	return 0;
+}
+
+static int fuzz_command_data(void *context, struct command *command, const char *bytes, size_t len,
+			     struct xfq_error *error)
+{
+	(void)context;
+	require(len > 0 && len <= command->data_left);
+	command->data_left -= len;
+	for (size_t i = 0; i < len; i++)
+		fuzz.sum += (uint8_t)bytes[i];
+	return fuzz.whims & 64 ? xfq_error_set(error, -EINVAL, "no such data") : 0;
+}
+
+static void fuzz_command_abort(void *context, struct command *command)
+{
+	(void)context;
+	fuzz.commands--;
+	free(command);
+}
+
+static char *fuzz_command_end(void *context, struct command *command, struct xfq_error *error)
+{
+	require(command->data_left == 0);
+	fuzz_command_abort(context, command);
+	return fuzz_status(context, NULL, error);
+}
+
 static const struct control_handler fuzz_handler = {
 	.status = fuzz_status,
 	.groups = fuzz_groups,
 	.join = fuzz_join,
 	.ready = fuzz_ready,
 	.leave = fuzz_leave,
+	.command_begin = fuzz_command_begin,
+	.command_data = fuzz_command_data,
+	.command_end = fuzz_command_end,
+	.command_abort = fuzz_command_abort,
 };
 
 /* The server's books agree with the instance's. */
 static void fuzz_check(void)
 {
 	const struct control_peer *before = NULL;
-	uint32_t clients = 0, members = 0;
+	uint32_t clients = 0, members = 0, commands = 0;
 
 	for (const struct control_peer *peer = fuzz.control.peers; peer; peer = peer->next) {
 		require(!peer->dropped && peer->previous == before && peer->fd >= 0);
@@ -146,10 +200,13 @@ static void fuzz_check(void)
 		} else {
 			clients += !peer->local;
 		}
+		commands += peer->command != NULL;
+		require(!peer->command || peer->commanding);
 		before = peer;
 	}
 	require(clients == fuzz.control.client_cnt && clients <= CONTROL_CLIENTS_MAX);
 	require(members == fuzz.members);
+	require(commands == fuzz.commands);
 }
 
 /* --- clients ---------------------------------------------------------------------------------- */
@@ -227,14 +284,19 @@ static void client_request(uint32_t c, struct input *input)
 {
 	struct protocol_request request = {.magic = PROTOCOL_MAGIC,
 					   .version = PROTOCOL_VERSION,
-					   .type = (uint16_t)(input_byte(input) % 5),
+					   .type = (uint16_t)(input_byte(input) % 6),
 					   .ring_version = XFQ_RING_VERSION,
 					   .desc_len = sizeof(struct xfq_ring_desc),
 					   .meta_len = XFQ_META_BYTES,
 					   .group = "all"};
 	uint32_t at = input_byte(input), value = input_byte(input);
 
-	if (at < sizeof(request) && value)
+	if (request.type == PROTOCOL_COMMAND) {
+		request.json_len = value;
+		request.data_len = (uint64_t)at * 50;
+	}
+
+	else if (at < sizeof(request) && value)
 		((uint8_t *)&request)[at] = (uint8_t)value;
 	message_send(fuzz.clients[c], &request, sizeof(request), fuzz.fds, value % 3 == 1);
 }
@@ -380,7 +442,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	before = fuzz_descriptors();
 	memset(fuzz.seats, 0, sizeof(fuzz.seats));
 	memset(fuzz.clients, -1, sizeof(fuzz.clients));
-	fuzz.next = fuzz.members = fuzz.whims = 0;
+	fuzz.next = fuzz.members = fuzz.commands = fuzz.whims = 0;
 	require(control_open(&fuzz.control, "fuzz", &fuzz_handler, NULL, &error) == 0);
 	for (uint32_t step = 0; step < STEPS_MAX && input.size > 0; step++) {
 		fuzz_step(&input);
@@ -392,7 +454,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	for (uint32_t round = 0; round < 2 * CLIENTS + STEPS_MAX / CONTROL_CLIENTS_MAX; round++)
 		control_serve(&fuzz.control);
 	fuzz_check();
-	require(!fuzz.control.peers && fuzz.members == 0);
+	require(!fuzz.control.peers && fuzz.members == 0 && fuzz.commands == 0);
 	control_close(&fuzz.control, "the end");
 	control_close(&fuzz.control, "the end");
 	require(fuzz_descriptors() == before);

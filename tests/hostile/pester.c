@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * A client that pesters the control socket. Whoever starts it looks whether others are still
- *served.
+ * served.
  *
  *	pester idle SOCKET CNT		hold so many connections and say nothing; again where
- *dropped pester flood SOCKET		connect and hang up as fast as can be pester mute SOCKET CNT
- *TYPE	ask for TYPE (1: status, 2: groups) and never read the answer pester garbage SOCKET CNT	so
- *many messages of random bytes pester descriptors SOCKET	send descriptors along with a
- *request pester linger SOCKET		send one whose closing takes an hour pester version SOCKET
- *NUMBER	ask in another version of the protocol
+ *					dropped
+ *	pester flood SOCKET		connect and hang up as fast as can be
+ *	pester mute SOCKET CNT TYPE	ask for TYPE (1: status, 2: groups) and never read the
+ *					answer; 4: begin a command and never go on
+ *	pester garbage SOCKET CNT	so many messages of random bytes
+ *	pester descriptors SOCKET	send descriptors along with a request
+ *	pester linger SOCKET		send one whose closing takes an hour
+ *	pester version SOCKET NUMBER	ask in another version of the protocol
  *	pester storm SOCKET GROUP	join and leave as fast as can be
  *
  * The first four and the last go on until SIGTERM and say "ready" when they have begun.
@@ -235,6 +238,8 @@ int main(int argc, char **argv)
 	uint32_t number = (uint32_t)atoi(argument);
 	struct rlimit limit;
 
+	if (request.type == PROTOCOL_COMMAND)
+		request.json_len = 1000; /* of which nothing comes */
 	path = argc > 2 ? argv[2] : "";
 	if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
 		limit.rlim_cur = limit.rlim_max;

@@ -114,7 +114,7 @@ groups:
   but: { members: 0, access: { user: $alice, group: $guests, mode: "0404" } }
   nobodys: { members: 0, access: { user: $alice, mode: "0000" } }
 END
-xfq_start near "$netns_dir/access.yaml" access --json
+xfq_start near "$netns_dir/access.yaml" access --no-reload --json
 xfq=$process_pid
 xfq_ready "$xfq" access || { test_show access; test_fail "xfq did not come up"; }
 unprivileged "$xfq"

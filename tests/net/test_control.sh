@@ -111,6 +111,12 @@ end
 begin 0 mute 20 1
 served '20 of root that do not read the counters that they ask for'
 end
+begin 65534 mute 200 4
+begin 0 mute 20 4
+served '220 that begin a command and do not go on, 20 of them of root'
+end
+"${nobody[@]}" "$XFQ_BIN" set list --instance pestered >"$netns_dir/denied" 2>&1 && test_fail "anyone may give commands"
+grep -q 'only the user that the instance runs as' "$netns_dir/denied" || test_fail "who may not give commands is told $(cat "$netns_dir/denied")"
 begin 65534 garbage 1000000
 served 'one that talks nonsense'
 end

@@ -22,14 +22,15 @@ struct key {
 	uint8_t low[18], high[18]; /* address and port */
 	uint32_t id;               /* of a datagram */
 	uint8_t v6, proto;
-	bool swapped; /* not compared */
+	uint8_t direction; /* of a datagram */
+	bool swapped;      /* not compared */
 };
 
 struct parsed {
 	const uint8_t *src, *dst, *l4;
 	uint32_t l4_len, id;
-	uint8_t v6, proto;
-	bool fragment;
+	uint8_t v6, proto, first_proto; /* of a first fragment, behind its header */
+	bool fragment, first;           /* first: of its fragments */
 };
 
 static uint32_t be16(const uint8_t *p)
@@ -48,6 +49,7 @@ static bool parse_v4(const uint8_t *p, uint32_t len, struct parsed *parsed)
 	parsed->proto = p[9];
 	parsed->id = be16(p + 4);
 	parsed->fragment = be16(p + 6) & 0x3fff;
+	parsed->first = parsed->fragment && !(be16(p + 6) & 0x1fff);
 	parsed->l4 = p + header;
 	parsed->l4_len = be16(p + 2) - header;
 	return true;
@@ -71,6 +73,10 @@ static bool parse_v6(const uint8_t *p, uint32_t len, struct parsed *parsed)
 		step = parsed->proto == 44 ? 8 : (p[at + 1] + 1u) * 8;
 		if (parsed->proto == 44 && (be16(p + at + 2) & 0xfff9)) {
 			parsed->fragment = true;
+			parsed->first = !(be16(p + at + 2) & 0xfff8);
+			parsed->first_proto = p[at];
+			parsed->l4 = p + at + 8;
+			parsed->l4_len = len - at - 8;
 			memcpy(&parsed->id, p + at + 4, 4);
 			/* what follows the header is not compared: later fragments do not have it
 			 */
@@ -146,6 +152,22 @@ static bool key_datagram(struct key *key, const struct parsed *parsed)
 	key_make(key, parsed, false);
 	key->proto = parsed->proto;
 	key->id = parsed->id;
+	/* the name is the sender's: what the other one sends by the same name is another datagram
+	 */
+	key->direction = key->swapped;
+	return true;
+}
+
+/* The flow of a datagram whose first fragment this is; ports behind extension headers are not
+ * looked for. */
+static bool key_first(struct key *key, const struct parsed *parsed)
+{
+	uint8_t proto = parsed->v6 ? parsed->first_proto : parsed->proto;
+
+	if (!parsed->first || (proto != 6 && proto != 17 && proto != 132) || parsed->l4_len < 8)
+		return false;
+	key_make(key, parsed, true);
+	key->proto = proto;
 	return true;
 }
 

@@ -26,6 +26,8 @@
 #define PATH    512
 #define MEMBERS 8
 
+#define FORGOTTEN_NS 30000000000ULL /* FRAGMENT_LIFETIME_NS */
+
 struct packet_list {
 	struct packet_copy *packets;
 	size_t cnt, next; /* next: of the walk through a member's packets */
@@ -43,6 +45,7 @@ static const struct {
 
 static char dir[64];
 static uint64_t packet_cnt, flow_cnt, two_way_cnt, datagram_cnt, pair_cnt; /* over all captures */
+static uint64_t followed_cnt; /* datagrams that were held against their flows */
 
 /* --- files ----------------------------------------------------------------------------------- */
 
@@ -158,6 +161,8 @@ struct owner {
 	struct key key;
 	uint32_t member;
 	bool ways[2];
+	bool first;     /* of a datagram: its first fragment was seen */
+	uint64_t ts_ns; /* when that was noted */
 };
 
 struct owners {
@@ -169,20 +174,25 @@ static bool key_same(const struct key *a, const struct key *b)
 {
 	return memcmp(a->low, b->low, sizeof(a->low)) == 0 &&
 	       memcmp(a->high, b->high, sizeof(a->high)) == 0 && a->id == b->id && a->v6 == b->v6 &&
-	       a->proto == b->proto;
+	       a->proto == b->proto && a->direction == b->direction;
+}
+
+static struct owner *owners_find(const struct owners *owners, const struct key *key)
+{
+	for (size_t i = owners->cnt; i-- > 0;)
+		if (key_same(&owners->owners[i].key, key))
+			return &owners->owners[i];
+	return NULL;
 }
 
 /* Note that `member` has a packet of `key`; false where another one has had one. */
 static bool owners_note(struct owners *owners, const struct key *key, uint32_t member)
 {
-	struct owner *owner;
+	struct owner *owner = owners_find(owners, key);
 
-	for (size_t i = owners->cnt; i-- > 0;) {
-		owner = &owners->owners[i];
-		if (key_same(&owner->key, key)) {
-			owner->ways[key->swapped] = true;
-			return owner->member == member;
-		}
+	if (owner) {
+		owner->ways[key->swapped] = true;
+		return owner->member == member;
 	}
 	if (owners->cnt == owners->room) {
 		owners->room = owners->room ? owners->room * 2 : 64;
@@ -252,12 +262,61 @@ static void check_together(const struct packet_list *all, const uint8_t *of,
 	free(owners.owners);
 }
 
+/*
+ * All fragments of a datagram are with the same member; and where the first one was there first,
+ * with that of its flow. Senders use the names of datagrams again: another first fragment is
+ * another datagram's, and after half a minute what was seen of one is forgotten.
+ */
+static void check_datagrams(const struct packet_list *all, const uint8_t *of, const char *what)
+{
+	struct owners datagrams = {0}, flows = {0};
+
+	for (size_t i = 0; i < all->cnt; i++) {
+		const struct packet_copy *packet = &all->packets[i];
+		struct parsed parsed;
+		struct owner *owner;
+		struct key key;
+		bool known;
+
+		if (!parse(packet, &parsed))
+			continue;
+		if (key_flow(&key, &parsed) && !owners_note(&flows, &key, of[i]))
+			fail_msg("%s: packet %zu is not with its flow", what, i);
+		if (!key_datagram(&key, &parsed))
+			continue;
+		owner = owners_find(&datagrams, &key);
+		if (owner && packet->ts_ns > owner->ts_ns + FORGOTTEN_NS)
+			owner->first = false;
+		known = owner && (owner->first || packet->ts_ns <= owner->ts_ns + FORGOTTEN_NS);
+		if (known && !(parsed.first && owner->first) && owner->member != of[i])
+			fail_msg("%s: packet %zu is not with its datagram", what, i);
+		if (!owner) {
+			owners_note(&datagrams, &key, of[i]);
+			owner = owners_find(&datagrams, &key);
+			datagram_cnt++;
+		}
+		/* where nothing of it came before, or only what belonged to another one */
+		if (parsed.first && (!known || owner->first) && key_first(&key, &parsed)) {
+			if (!owners_note(&flows, &key, of[i]))
+				fail_msg("%s: first fragment %zu is not with its flow", what, i);
+			followed_cnt++;
+		}
+		if (parsed.first || !known) {
+			owner->first = parsed.first;
+			owner->member = of[i];
+			owner->ts_ns = packet->ts_ns;
+		}
+	}
+	free(datagrams.owners);
+	free(flows.owners);
+}
+
 static void check_method(size_t group, const struct packet_list *all, const uint8_t *of,
 			 const char *what)
 {
 	if (strcmp(groups[group].steer, "flow") == 0) {
 		check_together(all, of, key_flow, what, &flow_cnt, &two_way_cnt);
-		check_together(all, of, key_datagram, what, &datagram_cnt, NULL);
+		check_datagrams(all, of, what);
 	} else if (strcmp(groups[group].steer, "ip-pair") == 0) {
 		check_together(all, of, key_pair, what, &pair_cnt, NULL);
 	} else {
@@ -430,13 +489,15 @@ static void test_made(void **state)
 	snprintf(path, sizeof(path), "%s/made.pcap", dir);
 	capture_make(path);
 	run_xfq(path);
-	flow_cnt = two_way_cnt = datagram_cnt = 0;
+	flow_cnt = two_way_cnt = datagram_cnt = followed_cnt = 0;
 	for (size_t i = 0; i < GROUPS; i++)
 		assert_int_equal(check_group(i, path), groups[i].members);
 	/* three groups steer by flow */
 	assert_int_equal(flow_cnt, 3 * 2 * FLOWS);
 	assert_int_equal(two_way_cnt, 3 * 2 * FLOWS);
 	assert_int_equal(datagram_cnt, 3 * 2 * FLOWS);
+	/* of those in three parts, each of which came before the others in a third of them */
+	assert_in_range(followed_cnt, 2 * FLOWS - 3, 2 * FLOWS + 3);
 }
 
 static int is_visible(const struct dirent *entry)

@@ -14,9 +14,14 @@ def taken(name): sum(.filter.rules[], .filter.default | select(.action == name).
 	"rules, default and malformed: sum to all": (sum(.filter.rules[].packets) + .filter.default.packets
 		+ .verdicts.malformed == $n),
 	"dropped by rules": (taken("drop") == .verdicts.drop),
-	"passed by rules": (taken("pass") == .verdicts.pass),
-	"steered by rules": (taken("steer") == .verdicts.steer),
-	"no verdict that needs the kernel": (.verdicts | .tx + .limited + .shunted == 0),
+	"sent back by rules": (taken("tx") == .verdicts.tx),
+	"beyond a limit": (taken("limit") == .verdicts.limited),
+	"passed by rules": (if .filter.default.action == "claimed" then taken("pass") <= .verdicts.pass
+		else taken("pass") == .verdicts.pass end),
+	"steered by rules": (if .filter.default.action == "claimed" then taken("steer") <= .verdicts.steer
+		else taken("steer") == .verdicts.steer end),
+	"claimed or passed": (taken("pass") + taken("steer") + taken("claimed") == .verdicts.pass + .verdicts.steer),
+	"nobody shunts": (.verdicts.shunted == 0),
 	"malformed verdicts are noticed": (.verdicts.malformed <= .noticed.malformed),
 	"steered is received": (.verdicts.steer == sum(.workers[].received)),
 	"nothing lost on the way in": (sum(.workers[] | .rx_dropped, .rx_ring_full, .faulty_members) == 0),
@@ -26,8 +31,8 @@ def taken(name): sum(.filter.rules[], .filter.default | select(.action == name).
 		then sum(.workers[].unclaimed) == 0 else true end),
 	"no group, all unclaimed": (if .groups == {} then sum(.workers[].unclaimed) == $steer else true end),
 	"packets of a group": ([.groups[] | .packets * (if .steer == "broadcast" then .members | length
-		else 1 end) == sum(.members[] | .packets, .lost)] | all),
-	"bytes of a group": ([.groups[] | .bytes * (if .steer == "broadcast" then .members | length
+		else 1 end) == sum(.members[] | .packets, .lost) + (if .steer == "broadcast" then 0 else .no_member end)] | all),
+	"bytes of a group": ([.groups[] | select(.no_member == 0) | .bytes * (if .steer == "broadcast" then .members | length
 		else 1 end) == sum(.members[].bytes)] | all),
 	"nothing is lost from a file": (sum(.groups[].members[].lost) == 0),
 	"all is consumed": ([.groups[].members[] | .consumed == .packets and .queued == 0] | all),

@@ -67,7 +67,7 @@ static inline void check_bytes(const char *name, const uint8_t *bytes, uint32_t 
 	check_field(name, "magic", meta.magic, XFQ_META_RAW);
 	check_field(name, "wire_len", meta.wire_len, wire_len);
 	check_field(name, "rule and the rest",
-		    meta.rule | meta.reserved | meta.flow_hash | (meta.ts_ns != 0), 0);
+		    meta.rule | meta.generation | meta.flow_hash | (meta.ts_ns != 0), 0);
 	check_addresses(name, e, data, &key);
 	free(memory);
 }

@@ -89,51 +89,61 @@ static const char full_text[] =
 	"    access: { user: 1000, group: 0, mode: \"0404\" }\n"
 	"  alone: { max_members: 0, overflow: drop, access: private }\n";
 
-static void check_rule(const struct xdp_rule *rule, struct xdp_rule wanted)
+static void check_rule(const struct filter_rule *rule, struct filter_rule wanted)
 {
-	assert_memory_equal(rule, &wanted, sizeof(wanted));
+	assert_int_equal(rule->action, wanted.action);
+	assert_int_equal(rule->fields, wanted.fields);
+	assert_int_equal(rule->proto, wanted.proto);
+	assert_int_equal(rule->set, wanted.set);
+	assert_int_equal(rule->set_fields, wanted.set_fields);
+	assert_int_equal(rule->port_lo, wanted.port_lo);
+	assert_int_equal(rule->port_hi, wanted.port_hi);
+	assert_int_equal(rule->sport_lo, wanted.sport_lo);
+	assert_int_equal(rule->sport_hi, wanted.sport_hi);
+	assert_int_equal(rule->dport_lo, wanted.dport_lo);
+	assert_int_equal(rule->dport_hi, wanted.dport_hi);
 }
 
-static void check_full_filter(const struct config_filter *filter)
+static void check_full_filter(const struct filter *filter)
 {
-	const struct xdp_policy *policy = &filter->policy;
 	uint8_t inside[4] = {192, 0, 2, 200}, outside[4] = {192, 0, 3, 0};
 
-	assert_int_equal(policy->default_verdict, XDP_VERDICT_PASS);
-	assert_int_equal(policy->malformed, XDP_MALFORMED_DROP);
-	assert_int_equal(policy->hash_seed, 0);
-	assert_int_equal(policy->rule_cnt, 6);
-	check_rule(&policy->rules[0],
-		   (struct xdp_rule){.action = XDP_VERDICT_DROP, .fields = XDP_RULE_SET_SRC});
-	check_rule(&policy->rules[1],
-		   (struct xdp_rule){.action = XDP_VERDICT_STEER,
-				     .fields = XDP_RULE_SET_SRC | XDP_RULE_SET_DST |
-					       XDP_RULE_PROTO | XDP_RULE_SPORT,
-				     .proto = IPPROTO_UDP,
-				     .set = 1,
-				     .sport_lo = 53,
-				     .sport_hi = 53});
-	check_rule(&policy->rules[2], (struct xdp_rule){.action = XDP_VERDICT_PASS,
-							.fields = XDP_RULE_PROTO,
-							.proto = IPPROTO_ICMPV6});
-	check_rule(&policy->rules[3], (struct xdp_rule){.action = XDP_VERDICT_DROP,
-							.fields = XDP_RULE_PORT | XDP_RULE_DPORT,
-							.port_lo = 1,
-							.port_hi = 65535});
-	check_rule(&policy->rules[4],
-		   (struct xdp_rule){.action = XDP_VERDICT_DROP,
-				     .fields = XDP_RULE_SET_DST | XDP_RULE_PROTO | XDP_RULE_PORT,
-				     .proto = IPPROTO_SCTP,
-				     .set = 1,
-				     .port_lo = 80,
-				     .port_hi = 80});
-	check_rule(&policy->rules[5], (struct xdp_rule){.action = XDP_VERDICT_PASS});
+	assert_int_equal(filter->default_action, FILTER_PASS);
+	assert_int_equal(filter->malformed, XDP_MALFORMED_DROP);
+	assert_int_equal(filter->rule_cnt, 6);
+	check_rule(&filter->rules[0], (struct filter_rule){.action = FILTER_DROP,
+							   .fields = FILTER_SET,
+							   .set_fields = XDP_FIELD_SRC});
+	check_rule(&filter->rules[1],
+		   (struct filter_rule){.action = FILTER_STEER,
+					.fields = FILTER_SET | FILTER_PROTO | FILTER_SPORT,
+					.set_fields = XDP_FIELD_SRC | XDP_FIELD_DST,
+					.proto = IPPROTO_UDP,
+					.set = 1,
+					.sport_lo = 53,
+					.sport_hi = 53});
+	check_rule(&filter->rules[2], (struct filter_rule){.action = FILTER_PASS,
+							   .fields = FILTER_PROTO,
+							   .proto = IPPROTO_ICMPV6});
+	check_rule(&filter->rules[3], (struct filter_rule){.action = FILTER_DROP,
+							   .fields = FILTER_PORT | FILTER_DPORT,
+							   .port_lo = 1,
+							   .port_hi = 65535});
+	check_rule(&filter->rules[4],
+		   (struct filter_rule){.action = FILTER_DROP,
+					.fields = FILTER_SET | FILTER_PROTO | FILTER_PORT,
+					.set_fields = XDP_FIELD_DST,
+					.proto = IPPROTO_SCTP,
+					.set = 1,
+					.port_lo = 80,
+					.port_hi = 80});
+	check_rule(&filter->rules[5], (struct filter_rule){.action = FILTER_PASS});
 	assert_int_equal(filter->set_cnt, 2);
-	assert_string_equal(filter->sets[0].name, "lab");
-	assert_true(netset_has(&filter->sets[0].nets, inside, false));
-	assert_false(netset_has(&filter->sets[0].nets, outside, false));
-	assert_string_equal(filter->sets[1].name, "two");
-	assert_int_equal(filter->sets[1].nets.prefix_cnt, 0);
+	assert_string_equal(filter->sets[0]->name, "lab");
+	assert_non_null(set_net_of(filter->sets[0], inside, false, 0));
+	assert_null(set_net_of(filter->sets[0], outside, false, 0));
+	assert_string_equal(filter->sets[1]->name, "two");
+	assert_int_equal(filter->sets[1]->cnt, 0);
 }
 
 static void check_full_groups(const struct config *config)
@@ -235,9 +245,9 @@ static void test_defaults(void **state)
 		assert_int_equal(config.workers.frames, 0);
 		assert_int_equal(config.workers.frame_size, 0);
 		assert_int_equal(config.workers.idle, CONFIG_IDLE_ADAPTIVE);
-		assert_int_equal(config.filter.policy.default_verdict, XDP_VERDICT_STEER);
-		assert_int_equal(config.filter.policy.malformed, XDP_MALFORMED_BY_RULES);
-		assert_int_equal(config.filter.policy.rule_cnt, 0);
+		assert_int_equal(config.filter.default_action, FILTER_STEER);
+		assert_int_equal(config.filter.malformed, XDP_MALFORMED_BY_RULES);
+		assert_int_equal(config.filter.rule_cnt, 0);
 		assert_int_equal(config.filter.set_cnt, 0);
 		assert_int_equal(config.group_cnt, 0);
 		config_destroy(&config);
@@ -345,9 +355,9 @@ static void test_counts(void **state)
 	(void)state;
 	good_repeat("groups:\n", "  g#: {}\n", 64);
 	check_repeat("groups:\n", "  g#: {}\n", 66, "", "66: groups: more than 64 groups");
-	good_repeat("filter:\n  rules:\n", "  - { action: drop, port: # }\n", 64);
-	check_repeat("filter:\n  rules:\n", "  - { action: drop }\n", 100, "",
-		     "67: filter.rules: more than 64 rules");
+	good_repeat("filter:\n  rules:\n", "  - { action: drop, port: # }\n", 256);
+	check_repeat("filter:\n  rules:\n", "  - { action: drop }\n", 300, "",
+		     "259: filter.rules: more than 256 rules");
 	good_repeat("filter:\n  sets:\n", "    s#: { type: net, entries: [] }\n", 32);
 	check_repeat("filter:\n  sets:\n", "    s#: { type: net, entries: [] }\n", 33, "",
 		     "35: filter.sets: more than 32 sets");
@@ -361,11 +371,9 @@ static void test_hostile_documents(void **state)
 
 	(void)state;
 	check_lines("filter: &f\n  sets: *f\n", 22,
-		    (const char *[]){"1: filter.sets.sets.type: is missing",
-				     "1: filter.sets.sets: wants a file or entries, or both",
-				     "2: filter.sets.sets.sets: unknown key; there is type, file, "
-				     "entries",
-				     NULL});
+		    (const char *[]){
+			    "1: filter.sets.sets.type: is missing",
+			    "2: filter.sets.sets.sets: unknown key; did you mean \"hits\"?", NULL});
 	check_repeat("x:\n", "- &a# 1\n", 1001, "",
 		     "1002: more anchors and aliases than a configuration may have (1000)");
 	check_repeat("x: &a 1\ny:\n", "- *a\n", 1000, "",
@@ -459,9 +467,9 @@ static void test_set_file(void **state)
 			     "entries: [10.0.0.0/8] }\n");
 	assert_int_equal(config_read(&config, path_of("c.yaml"), &errors), 0);
 	assert_string_equal(config.path, path_of("c.yaml"));
-	assert_int_equal(config.filter.sets[0].nets.prefix_cnt, 4);
-	assert_true(netset_has(&config.filter.sets[0].nets, inside, false));
-	assert_true(netset_has(&config.filter.sets[0].nets, other, false));
+	assert_int_equal(config.sets[0]->cnt, 4);
+	assert_non_null(set_net_of(config.sets[0], inside, false, 0));
+	assert_non_null(set_net_of(config.sets[0], other, false, 0));
 	config_destroy(&config);
 }
 
@@ -487,7 +495,7 @@ static void test_set_file_errors(void **state)
 	assert_int_equal(config_read(&config, path, &errors), -EINVAL);
 	assert_int_equal(errors.cnt, 1 + 21 + 4);
 	snprintf(wanted, sizeof(wanted),
-		 "%s:2: filter.default: \"stear\" is none of steer, pass, drop", path);
+		 "%s:2: filter.default: \"stear\" is none of steer, pass, drop, claimed", path);
 	assert_string_equal(errors.lines[0].text, wanted);
 	snprintf(wanted, sizeof(wanted),
 		 "%s/bad.txt:2: \"example.org\" is neither an address nor a prefix such as "
@@ -515,17 +523,17 @@ static void test_set_text(void **state)
 {
 	static const char text[] = "10.0.0.1\n10.0.0\0002\n1.2.3.4/8 trailing\n";
 	struct config_errors errors = {0};
-	struct netset nets = {0};
+	struct set set = {.type = SET_NET};
 
 	(void)state;
-	assert_int_equal(config_set_parse(&nets, "s", text, sizeof(text) - 1, 7, &errors), -EINVAL);
-	assert_int_equal(nets.prefix_cnt, 1);
+	assert_int_equal(config_set_parse(&set, "s", text, sizeof(text) - 1, 7, &errors), -EINVAL);
+	assert_int_equal(set.cnt, 1);
 	assert_int_equal(errors.cnt, 2);
 	assert_int_equal(errors.lines[0].at, 7);
 	assert_string_equal(errors.lines[0].text, "s:2: a NUL byte: this is not a text file");
 	assert_non_null(strstr(errors.lines[1].text, "s:3: \"1.2.3.4/8 trailing\""));
 	config_errors_destroy(&errors);
-	netset_destroy(&nets);
+	set_destroy(&set);
 }
 
 /* A text without a folder reaches nothing outside of it: neither files, nor users, nor groups. */

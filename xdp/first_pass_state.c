@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "xdp/first_pass_state.h"
+#include "xdp/fragment.h"
+#include "xdp/limit_map.h"
+#include <string.h>
+
+bool first_pass_over(struct first_pass_state *state, uint32_t index,
+		     const struct filter_limit *limit, const struct xdp_judged *judged)
+{
+	struct first_pass_limit *own = &state->limits[index];
+	uint64_t now = judged->now_ns << LIMIT_TIME_BITS;
+	struct xdp_flow_key key;
+	uint64_t *bucket, full = now, cost;
+
+	if (!own->made) {
+		limit_make(&own->limit, limit);
+		(void)lru_create(&own->buckets,
+				 limit->per == FILTER_PER_ALL || !limit->max_keys ? 1
+										  : limit->max_keys,
+				 sizeof(key), sizeof(*bucket));
+		own->made = true;
+	}
+	if (!own->buckets.entries)
+		return false;
+	cost = limit_cost(&own->limit, judged->meta.wire_len);
+	limit_key(&key, own->limit.per, &judged->meta, &judged->key);
+	bucket = lru_find(&own->buckets, &key);
+	if (bucket)
+		return limit_step((__u64 *)bucket, now, cost, own->limit.allowance);
+	if (limit_step((__u64 *)&full, now, cost, own->limit.allowance))
+		return true;
+	bucket = lru_put(&own->buckets, &key);
+	*bucket = full;
+	return false;
+}
+
+bool first_pass_follow(struct first_pass_state *state, enum xdp_orphan orphans, uint64_t seed,
+		       struct xdp_judged *judged)
+{
+	struct fragment_note mine, *there = NULL, *note = NULL;
+	struct fragment_key key;
+	bool known;
+
+	if (!state->notes_made) {
+		(void)lru_create(&state->notes, FRAGMENT_DATAGRAMS, sizeof(key), sizeof(mine));
+		state->notes_made = true;
+	}
+	fragment_key_make(&key, judged);
+	if (state->notes.entries)
+		there = lru_find(&state->notes, &key);
+	if (there && fragment_fresh(there, judged->now_ns))
+		note = there;
+	known = fragment_judge(judged, note, judged->now_ns, seed, &mine);
+	if (state->notes.entries && fragment_leaves(judged, note, known, (__u8)orphans)) {
+		there = lru_put(&state->notes, &key);
+		*there = mine;
+	}
+	return known;
+}
+
+void first_pass_carry_limits(struct first_pass_state *state, const struct filter *from,
+			     const struct filter *to)
+{
+	struct first_pass_limit limits[XDP_LIMITS_MAX] = {0};
+	uint32_t index = 0;
+
+	for (uint32_t i = 0; i < to->rule_cnt && index < XDP_LIMITS_MAX; i++) {
+		uint32_t same;
+
+		if (to->rules[i].action != FILTER_LIMIT)
+			continue;
+		same = limit_same(from, to, i);
+		if (same < XDP_LIMITS_MAX) {
+			limits[index] = state->limits[same];
+			state->limits[same] = (struct first_pass_limit){0};
+		}
+		index++;
+	}
+	for (uint32_t i = 0; i < XDP_LIMITS_MAX; i++)
+		lru_destroy(&state->limits[i].buckets);
+	memcpy(state->limits, limits, sizeof(limits));
+}
+
+void first_pass_state_destroy(struct first_pass_state *state)
+{
+	for (uint32_t i = 0; i < XDP_LIMITS_MAX; i++)
+		lru_destroy(&state->limits[i].buckets);
+	lru_destroy(&state->notes);
+	memset(state, 0, sizeof(*state));
+}
