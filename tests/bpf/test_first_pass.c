@@ -370,9 +370,10 @@ static void test_mutated(void **state)
 	(void)state;
 	assert_true(mutated.cnt + mutated.short_cnt >= test_scale(MUTATIONS));
 	compare_all(&mutated, "mutated");
-	for (uint32_t i = XDP_VERDICT_PASS; i <= XDP_VERDICT_LIMITED; i++)
+	/* where less is done, not every policy sees packets that it has something special for */
+	for (uint32_t i = XDP_VERDICT_PASS; i <= XDP_VERDICT_LIMITED && policy_step() == 1; i++)
 		assert_true(verdict_cnt[i] > 0);
-	assert_true(verdict_cnt[XDP_VERDICT_MALFORMED] > 0);
+	assert_true(policy_step() > 1 || verdict_cnt[XDP_VERDICT_MALFORMED] > 0);
 }
 
 /* Without a socket, what is to be steered is passed, counted so, and carries no metadata. */

@@ -22,7 +22,7 @@ END
 }
 
 everyone_is_there() {
-	status && jq -e '.groups.every.members | length == 1' "$netns_dir/status.json" >/dev/null
+	status && jq -e '.groups.every.members | map(select(.kind != "joining")) | length == 1' "$netns_dir/status.json" >/dev/null
 }
 
 # attempt RATE

@@ -27,7 +27,7 @@ status() {
 }
 
 joined() {
-	status && jq -e '.groups.open.members | length == 1' "$netns_dir/status.out" >/dev/null
+	status && jq -e '[.groups.open.members[].kind] == ["joined"]' "$netns_dir/status.out" >/dev/null
 }
 
 # load_end PID FILE: adds to $injected the packets that were injected

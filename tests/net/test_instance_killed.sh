@@ -31,7 +31,7 @@ xdp_gone() {
 
 # joined BUSY IDLE: so many members are there
 joined() {
-	status && jq -e "[.groups.busy, .groups.idle | .members | length] == [$1, $2]" "$netns_dir/status.json" >/dev/null
+	status && jq -e "[.groups.busy, .groups.idle | .members | map(select(.kind != \"joining\")) | length] == [$1, $2]" "$netns_dir/status.json" >/dev/null
 }
 
 all_read() {

@@ -26,7 +26,7 @@ END
 
 # joined COUNT: in each group
 joined() {
-	status && jq -e "[.groups[].members | length] | all(. == $1)" "$netns_dir/status.json" >/dev/null
+	status && jq -e "[.groups[].members | map(select(.kind != \"joining\")) | length] | all(. == $1)" "$netns_dir/status.json" >/dev/null
 }
 
 # left COUNT: of each group
