@@ -1,25 +1,31 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "apps/commands.h"
-#include "apps/instance/access_text.h"
+#include "apps/explain.h"
+#include "apps/group_text.h"
 #include "apps/instance/config_advice.h"
 #include "apps/instance/filter_json.h"
 #include "apps/instance/lockout.h"
-#include "steering/policy.h"
 #include "workers/config.h"
 #include "workers/interface.h"
+#include "workers/plugin.h"
 #include "workers/topology.h"
 #include <jansson.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
+#include <string.h>
 
 static const char check_help[] =
-	"Usage: xfq check CONFIG [--json]\n"
+	"Usage: xfq check CONFIG [--json] [--explain PACKET]\n"
 	"Parse and compile everything in CONFIG and print the plan; needs no root and changes\n"
 	"nothing. Every error is a line FILE:LINE: text. So is what is allowed and hardly\n"
 	"meant, as a warning.\n\n"
-	"  --json    the plan as one JSON object\n\n"
+	"  --json            the plan as one JSON object\n"
+	"  --explain PACKET  not the plan, but why a packet goes where it goes. PACKET is one of\n"
+	"                    a capture file, FILE:NUMBER counted from 1, or some of it,\n"
+	"                    FILE:FIRST-LAST; a flow, of which one is made, such as\n"
+	"                    \"tcp 192.0.2.1:1234 198.51.100.2:80\" or \"icmp 192.0.2.1\n"
+	"                    198.51.100.2\"; or the bytes of a frame, hex:0200...\n\n"
 	"Exit status: 0 the config is good, 1 it has errors, 2 usage.\n";
 
 static void check_filter(json_t *plan, const struct filter *filter)
@@ -37,41 +43,35 @@ static void check_filter(json_t *plan, const struct filter *filter)
 	json_object_set_new(plan, "shunt", json_integer(filter->shunt_flows));
 }
 
-/* One group, compiled: the size of the expression in classic BPF instructions. NULL: no memory. */
-static json_t *check_group(const struct config_group *group)
-{
-	struct expression match;
-	char access[600];
-	json_t *object;
-
-	/* it compiled when the config was read; a failure now is want of memory */
-	if (expression_compile(&match, group->match, NULL))
-		return NULL;
-	access_text(&group->access, geteuid(), access, sizeof(access));
-	object = json_pack("{s:s, s:I, s:s, s:s, s:I, s:s, s:s, s:I, s:I, s:s}", "match",
-			   group->match ? group->match : "", "instructions",
-			   (json_int_t)match.insn_cnt, "steer", method_name(group->steer),
-			   "overflow", group->overflow == POLICY_SPILL ? "spill" : "drop",
-			   "members", (json_int_t)group->members, "sink",
-			   group->sink == CONFIG_SINK_PCAP ? "pcap" : "count", "run",
-			   group->run == CONFIG_RUN_WORKER ? "worker" : "thread", "ring",
-			   (json_int_t)group->ring_slots, "max_members",
-			   (json_int_t)group->members_max, "access", access);
-	expression_destroy(&match);
-	return object;
-}
-
 static json_t *check_groups(const struct config *config)
 {
 	json_t *groups = json_object();
 
 	for (uint32_t i = 0; i < config->group_cnt; i++) {
-		json_t *group = check_group(&config->groups[i]);
+		json_t *group = group_json(config, &config->groups[i]);
 
 		if (group)
 			json_object_set_new(groups, config->groups[i].name, group);
 	}
 	return groups;
+}
+
+static json_t *check_plugins(const struct config *config)
+{
+	json_t *plugins = json_object();
+
+	for (uint32_t i = 0; i < config->plugin_cnt; i++) {
+		const struct config_plugin *plugin = &config->plugins[i];
+		json_t *args = json_object();
+
+		for (uint32_t a = 0; a < plugin->arg_cnt; a++)
+			json_object_set_new(args, plugin->args[a].name,
+					    json_string(plugin->args[a].value));
+		json_object_set_new(plugins, plugin->name,
+				    json_pack("{s:s, s:o}", "file",
+					      plugin->file ? plugin->file : "", "args", args));
+	}
+	return plugins;
 }
 
 /* The interfaces that there are on this machine; returns the number of workers they ask for. */
@@ -171,23 +171,16 @@ static void check_print_machine(json_t *plan)
 			       : "");
 }
 
-static void check_print_group(const char *name, const json_t *group)
+static void check_print_plugin(const char *name, const json_t *plugin)
 {
-	long long members = check_number(group, "members");
-	long long members_max = check_number(group, "max_members");
+	const json_t *args = json_object_get(plugin, "args");
+	const char *key;
+	json_t *value;
 
-	printf("group %s: \"%s\" (%lld BPF instructions), %s", name, check_text(group, "match"),
-	       check_number(group, "instructions"), check_text(group, "steer"));
-	if (members != 0)
-		printf(" over %lld, sink %s, run %s", members, check_text(group, "sink"),
-		       check_text(group, "run"));
-	else
-		printf(", no built-in members");
-	printf(", overflow %s", check_text(group, "overflow"));
-	if (members_max != 0)
-		printf(", up to %lld may join: %s\n", members_max, check_text(group, "access"));
-	else
-		printf(", none may join\n");
+	printf("plug-in %s: %s", name, check_text(plugin, "file"));
+	json_object_foreach((json_t *)(uintptr_t)args, key, value)
+		printf(", %s %s", key, json_string_value(value));
+	printf("\n");
 }
 
 static void check_print_filter(const json_t *filter, const char *name)
@@ -218,8 +211,51 @@ static void check_print(json_t *plan)
 	       check_text(plan, "fragments"), check_number(plan, "shunt"));
 	if (json_object_get(plan, "egress"))
 		check_print_filter(json_object_get(plan, "egress"), "egress ");
-	json_object_foreach(json_object_get(plan, "groups"), name, item)
-		check_print_group(name, item);
+	printf("flow cache of each worker: %lld flows\n", check_number(plan, "flow_cache"));
+	json_object_foreach(json_object_get(plan, "plugins"), name, item)
+		check_print_plugin(name, item);
+	json_object_foreach(json_object_get(plan, "groups"), name, item) group_print(name, item);
+}
+
+/* Say what is wrong with each plug-in, where `error` is the first one's. */
+static void check_plugin_errors(const struct config *config, const struct xfq_error *error)
+{
+	bool told = false;
+
+	for (uint32_t i = 0; i < config->plugin_cnt; i++) {
+		struct config one = *config;
+		struct plugins plugins;
+		struct xfq_error why;
+
+		one.plugins = &config->plugins[i];
+		one.plugin_cnt = 1;
+		if (plugins_load(&plugins, &one, NULL, 1, &why)) {
+			fprintf(stderr, "%s\n", why.text);
+			told = true;
+		} else {
+			plugins_free(&plugins);
+		}
+	}
+	if (!told)
+		fprintf(stderr, "%s\n", error->text);
+}
+
+/* Load the plug-ins, and whether they can do what groups ask of them. */
+static int check_plugin_objects(const struct config *config)
+{
+	struct plugins plugins;
+	struct xfq_error error;
+	int code = plugins_load(&plugins, config, NULL, 1, &error);
+
+	if (code) {
+		check_plugin_errors(config, &error);
+		return code;
+	}
+	code = plugins_check(&plugins, config, &error);
+	if (code)
+		fprintf(stderr, "%s\n", error.text);
+	plugins_free(&plugins);
+	return code;
 }
 
 struct check_advised {
@@ -257,6 +293,10 @@ static int check_plan(const struct config *config, bool as_json)
 	struct check_advised advised = {config->path, warnings};
 	uint32_t worker_cnt = check_interfaces(config, interfaces, hints);
 	int code = check_workers(config, worker_cnt, hints, workers);
+	int plugins = check_plugin_objects(config);
+
+	if (code == 0)
+		code = plugins;
 
 	json_object_set_new(plan, "name", json_string(config->name));
 	json_object_set_new(plan, "interfaces", interfaces);
@@ -268,6 +308,8 @@ static int check_plan(const struct config *config, bool as_json)
 		json_object_set_new(plan, "egress", json_object());
 		check_filter(json_object_get(plan, "egress"), &config->egress);
 	}
+	json_object_set_new(plan, "flow_cache", json_integer(config->workers.flow_cache));
+	json_object_set_new(plan, "plugins", check_plugins(config));
 	json_object_set_new(plan, "groups", check_groups(config));
 	json_object_set_new(plan, "warnings", warnings);
 	if (code == 0) {
@@ -284,12 +326,45 @@ static int check_plan(const struct config *config, bool as_json)
 	return code ? COMMAND_FAILED : COMMAND_DONE;
 }
 
+/* Take --explain WHAT out of the arguments, if it is there. COMMAND_DONE, or COMMAND_USAGE once it
+ * was told that WHAT is not. */
+static int check_take_explain(int *argc, char **argv, const char **what)
+{
+	static const char option[] = "--explain";
+	const size_t len = sizeof(option) - 1;
+
+	*what = NULL;
+	for (int i = 1; i < *argc; i++) {
+		bool whole = strcmp(argv[i], option) == 0;
+		bool joined = strncmp(argv[i], option, len) == 0 && argv[i][len] == '=';
+
+		if (!whole && !joined)
+			continue;
+		*what = whole ? argv[i + 1] : argv[i] + len + 1;
+		if (!*what || !**what || strncmp(*what, "--", 2) == 0) {
+			fputs("xfq check: --explain wants a PACKET, such as trace.pcap:12 or "
+			      "\"tcp 192.0.2.1:1234 198.51.100.2:80\"\n",
+			      stderr);
+			return COMMAND_USAGE;
+		}
+		*argc -= whole ? 2 : 1;
+		memmove(&argv[i], &argv[i + (whole ? 2 : 1)],
+			(size_t)(*argc - i + 1) * sizeof(*argv));
+		return COMMAND_DONE;
+	}
+	return COMMAND_DONE;
+}
+
 int command_check(int argc, char **argv)
 {
+	const char *explain;
 	struct command_words words;
 	struct config config;
-	int status = command_words(argc, argv, check_help, &words);
+	int status = check_take_explain(&argc, argv, &explain);
 
+	if (status)
+		return status;
+	status = command_words(argc, argv, check_help, &words);
 	if (status || words.ended)
 		return status;
 	if (!words.word) {
@@ -300,7 +375,8 @@ int command_check(int argc, char **argv)
 	status = command_config(&config, words.word);
 	if (status)
 		return status;
-	status = check_plan(&config, words.json);
+	status = explain ? explain_run(&config, explain, words.json)
+			 : check_plan(&config, words.json);
 	config_destroy(&config);
 	return status;
 }

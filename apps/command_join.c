@@ -12,7 +12,8 @@
 
 static const char join_help[] =
 	"Usage: xfq join GROUP [-w FILE] [-c N] [--for SECONDS] [--instance NAME]\n"
-	"                [--weight W] [--ring SLOTS] [--live] [--json]\n"
+	"                [--class A,B] [--weight W] [--ring SLOTS] [--live]\n"
+	"                [--json]\n"
 	"       xfq join [--instance NAME] [--json]\n"
 	"Take the packets of a running instance's group until Ctrl-C: count them, or write\n"
 	"them to a capture file; then print a summary. Several at once share the group, and\n"
@@ -26,6 +27,9 @@ static const char join_help[] =
 	"  --for SECONDS     end after that time\n"
 	"  --instance NAME   which instance; or the path of its socket; may be left out where\n"
 	"                    one runs\n"
+	"  --class A,B       get the packets of these classes of the group, too; without, those "
+	"for all\n"
+	"                    members alone\n"
 	"  --weight W        share of the flows beside the other members', 1 to 1000; default 1\n"
 	"  --ring SLOTS      of its ring, 1 to 65536; at most the group's, which is the default\n"
 	"  --live            show counters while running: redrawn each second on a terminal, else\n"
@@ -57,12 +61,27 @@ static void join_list_table(const char *instance, const struct xfq_group *groups
 	printf("xfq %s\n\n%-31s %-11s %8s %6s %6s  %s\n", instance, "group", "steer", "built in",
 	       "joined", "ring", "you may join");
 	for (uint32_t i = 0; i < cnt; i++)
-		printf("%-31s %-11s %8u %3u/%-2u %6u  %s\n", groups[i].name, groups[i].steer,
+		printf("%-31s %-11s %8u %3u/%-2u %6u  %s%s%s\n", groups[i].name, groups[i].steer,
 		       groups[i].members - groups[i].joined, groups[i].joined,
 		       groups[i].members_max, groups[i].ring_slots,
 		       !groups[i].allowed                          ? "no"
 		       : groups[i].joined == groups[i].members_max ? "yes, but it is full"
-								   : "yes");
+								   : "yes",
+		       groups[i].classes[0] ? "; classes " : "", groups[i].classes);
+}
+
+/* "user,control" as a list. */
+static json_t *join_classes(const char *names)
+{
+	json_t *list = json_array();
+
+	while (*names) {
+		size_t len = strcspn(names, ",");
+
+		json_array_append_new(list, json_stringn(names, len));
+		names += len + (names[len] == ',');
+	}
+	return list;
 }
 
 static void join_list_json(const char *instance, const struct xfq_group *groups, uint32_t cnt)
@@ -78,6 +97,8 @@ static void join_list_json(const char *instance, const struct xfq_group *groups,
 		json_object_set_new(group, "max_members", json_integer(groups[i].members_max));
 		json_object_set_new(group, "ring", json_integer(groups[i].ring_slots));
 		json_object_set_new(group, "allowed", json_boolean(groups[i].allowed));
+		if (groups[i].classes[0])
+			json_object_set_new(group, "classes", join_classes(groups[i].classes));
 		json_object_set_new(list, groups[i].name, group);
 	}
 	json_object_set_new(object, "instance", json_string(instance));
@@ -202,6 +223,9 @@ static bool join_option(int option, struct join_arguments *arguments)
 		good = join_number("--ring", optarg, XFQ_RING_SLOTS_MAX, &number);
 		intake->join.ring_slots = (uint32_t)number;
 		break;
+	case 'C':
+		intake->join.classes = optarg;
+		break;
 	case 'l':
 		arguments->live = true;
 		break;
@@ -220,6 +244,7 @@ static bool join_option(int option, struct join_arguments *arguments)
 			   : option == 'f' ? "--for"
 			   : option == 'W' ? "--weight"
 			   : option == 'r' ? "--ring"
+			   : option == 'C' ? "--class"
 					   : "--live";
 	return good;
 }
@@ -264,6 +289,7 @@ static int join_parse(int argc, char **argv, struct join_arguments *arguments)
 						{"instance", required_argument, NULL, 'i'},
 						{"weight", required_argument, NULL, 'W'},
 						{"ring", required_argument, NULL, 'r'},
+						{"class", required_argument, NULL, 'C'},
 						{"live", no_argument, NULL, 'l'},
 						{"json", no_argument, NULL, 'j'},
 						{"help", no_argument, NULL, 'h'},

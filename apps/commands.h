@@ -20,6 +20,7 @@ int command_reload(int argc, char **argv);
 int command_join(int argc, char **argv);
 int command_filter(int argc, char **argv);
 int command_set(int argc, char **argv);
+int command_table(int argc, char **argv);
 
 /* What a subcommand got that takes at most one word and knows --json and --help. */
 struct command_words {

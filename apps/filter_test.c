@@ -4,14 +4,13 @@
 #include "apps/instance/filter_json.h"
 #include "apps/instance/rule_text.h"
 #include "apps/packet_text.h"
+#include "apps/verdict_text.h"
 #include "workers/config.h"
 #include "workers/judge.h"
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-
-#define TEST_TEXT_BYTES 768
 
 struct test_run {
 	const struct filter_test *test;
@@ -20,56 +19,6 @@ struct test_run {
 	struct judge judge;
 	uint64_t packets, first_ns;
 };
-
-/* A rule in words, and where it stands. */
-static void test_rule_text(const struct filter *filter, uint16_t rule, char *text, size_t size)
-{
-	char what[RULE_TEXT_BYTES];
-
-	rule_text(filter, &filter->rules[rule], what, sizeof(what));
-	snprintf(text, size, "rule %u (line %u): %s", rule, filter->rules[rule].line, what);
-}
-
-/* What the default made of a packet, and why. */
-static void test_default_text(const struct filter *filter, const struct capture_packet *packet,
-			      char *text, size_t size)
-{
-	const struct filter_claim *claim = NULL;
-
-	if (filter->default_action != FILTER_CLAIMED) {
-		snprintf(text, size, "default: %s", filter_action_name(filter->default_action));
-		return;
-	}
-	if (!filter->claim_push_down) {
-		snprintf(text, size, "default: claimed, decided behind the first pass");
-		return;
-	}
-	for (uint32_t i = 0; i < filter->claim_cnt && !claim; i++)
-		if (expression_match(&filter->claims[i].expression, packet->data, packet->wire_len,
-				     packet->len))
-			claim = &filter->claims[i];
-	if (claim)
-		snprintf(text, size, "default: claimed, by group %s (line %u)", claim->name,
-			 claim->line);
-	else
-		snprintf(text, size, "default: claimed, and no group wants it");
-}
-
-/* Why a packet has its verdict. */
-static void test_why(const struct filter *filter, const struct capture_packet *packet,
-		     const struct judge_result *result, char *text, size_t size)
-{
-	const char *word = rule_verdict_name(result->pass.action);
-
-	if (result->pass.verdict == XDP_VERDICT_MALFORMED)
-		snprintf(text, size, "malformed: %s", word);
-	else if (result->pass.rule != XFQ_RULE_DEFAULT)
-		test_rule_text(filter, result->pass.rule, text, size);
-	else if (result->orphan && filter->orphans != XDP_ORPHAN_BY_RULES)
-		snprintf(text, size, "orphans: %s", word);
-	else
-		test_default_text(filter, packet, text, size);
-}
 
 /* --- a line for each packet ------------------------------------------------------------------- */
 
@@ -104,11 +53,11 @@ static void test_print_json(const struct test_run *run, const struct capture_pac
 static void test_print_packet(struct test_run *run, const struct capture_packet *packet,
 			      const struct judge_result *result)
 {
-	char summary[TEST_TEXT_BYTES], why[TEST_TEXT_BYTES];
+	char summary[VERDICT_TEXT_BYTES], why[VERDICT_TEXT_BYTES];
 	double seconds = test_seconds(run, packet);
 
 	packet_text(packet->data, packet->len, packet->wire_len, summary, sizeof(summary));
-	test_why(&run->config->filter, packet, result, why, sizeof(why));
+	verdict_text(&run->config->filter, packet, result, why, sizeof(why));
 	if (run->test->json) {
 		test_print_json(run, packet, result, summary, why);
 		return;
@@ -155,14 +104,14 @@ static json_t *test_sums(const struct test_run *run)
 static void test_print_table(const struct test_run *run)
 {
 	const struct filter *filter = &run->config->filter;
-	char text[TEST_TEXT_BYTES];
+	char text[VERDICT_TEXT_BYTES];
 	struct xdp_counters c;
 	const char *between = "";
 
 	judge_counters(&run->judge, &c);
 	printf("%12s %14s\n", "packets", "bytes");
 	for (uint32_t i = 0; i < filter->rule_cnt; i++) {
-		test_rule_text(filter, (uint16_t)i, text, sizeof(text));
+		verdict_rule_text(filter, (uint16_t)i, text, sizeof(text));
 		printf("%12llu %14llu  %s by %s\n", (unsigned long long)c.rules[i].packets,
 		       (unsigned long long)c.rules[i].bytes,
 		       filter_action_name(filter->rules[i].action), text);

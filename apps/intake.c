@@ -54,6 +54,23 @@ static void intake_flush(struct intake *intake)
 
 /* --- packets --------------------------------------------------------------------------------- */
 
+static void intake_count_mark(struct intake *intake, uint32_t mark)
+{
+	uint32_t i = 0;
+
+	while (i < intake->mark_cnt && intake->marks[i].mark != mark)
+		i++;
+	if (i == INTAKE_MARKS_MAX) {
+		intake->other_marks++;
+		return;
+	}
+	if (i == intake->mark_cnt) {
+		intake->marks[i] = (struct intake_mark){.mark = mark};
+		intake->mark_cnt++;
+	}
+	intake->marks[i].packets++;
+}
+
 /* Take a burst. Returns its size, or what xfq_peek() has returned instead. */
 static int intake_take(struct intake *intake)
 {
@@ -71,6 +88,8 @@ static int intake_take(struct intake *intake)
 		const struct xfq_packet *pkt = &pkts[i];
 
 		intake->bytes += pkt->meta->wire_len;
+		if (pkt->mark)
+			intake_count_mark(intake, pkt->mark);
 		if (intake->options.path)
 			code = pcapng_write(&intake->pcapng, pkt->data, pkt->len,
 					    pkt->meta->wire_len, pkt->meta->ts_ns);

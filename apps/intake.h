@@ -34,6 +34,13 @@ enum intake_end {
 	INTAKE_SYSTEM    /* a system call failed: failed */
 };
 
+/* Packets of a mark that cases have set. */
+#define INTAKE_MARKS_MAX 16
+struct intake_mark {
+	uint32_t mark;
+	uint64_t packets;
+};
+
 struct intake_options {
 	const char *group;
 	const char *path;             /* of the capture file; "-": standard output; NULL: none */
@@ -50,7 +57,10 @@ struct intake {
 	struct pcapng pcapng; /* where options.path is given */
 	int signal_fd, end_fd, tick_fd;
 
-	uint64_t packets, bytes;       /* taken; bytes of the wire */
+	uint64_t packets, bytes;                    /* taken; bytes of the wire */
+	struct intake_mark marks[INTAKE_MARKS_MAX]; /* the first that came, in that order */
+	uint32_t mark_cnt;
+	uint64_t other_marks;          /* packets of all others but 0 */
 	struct xfq_member_stats stats; /* as of intake_refresh() */
 	uint64_t begin_ns, now_ns;     /* CLOCK_MONOTONIC; now: as of intake_refresh() */
 	uint64_t looked_ns, flushed_ns;

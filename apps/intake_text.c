@@ -66,6 +66,18 @@ void intake_wipe(const struct intake *intake)
 		fputs("\r\033[K", stderr);
 }
 
+/* "marks: 7: 120, 9: 3", where packets had any. */
+static void intake_summary_marks(const struct intake *intake, FILE *out)
+{
+	for (uint32_t i = 0; i < intake->mark_cnt; i++)
+		fprintf(out, "%s%" PRIu32 ": %" PRIu64, i ? ", " : "marks: ", intake->marks[i].mark,
+			intake->marks[i].packets);
+	if (intake->other_marks)
+		fprintf(out, ", others: %" PRIu64, intake->other_marks);
+	if (intake->mark_cnt)
+		fputc('\n', out);
+}
+
 void intake_summary(const struct intake *intake, FILE *out)
 {
 	const struct xfq_member_info *info = &intake->info;
@@ -77,6 +89,7 @@ void intake_summary(const struct intake *intake, FILE *out)
 		info->group, info->instance, info->id, intake->packets, intake->bytes,
 		intake_seconds(intake), intake_lost(intake), intake->stats.lost_ring,
 		intake->stats.lost_quota);
+	intake_summary_marks(intake, out);
 	if (intake->options.path) {
 		fprintf(out, "written: %" PRIu64 " packets", pcapng->packet_cnt);
 		if (pcapng->lost_cnt)
@@ -117,6 +130,20 @@ static void intake_set(json_t *object, const char *key, uint64_t value)
 	json_object_set_new(object, key, json_integer((json_int_t)value));
 }
 
+static json_t *intake_json_marks(const struct intake *intake)
+{
+	json_t *marks = json_object();
+	char name[16];
+
+	for (uint32_t i = 0; i < intake->mark_cnt; i++) {
+		snprintf(name, sizeof(name), "%" PRIu32, intake->marks[i].mark);
+		intake_set(marks, name, intake->marks[i].packets);
+	}
+	if (intake->other_marks)
+		intake_set(marks, "others", intake->other_marks);
+	return marks;
+}
+
 json_t *intake_json(const struct intake *intake)
 {
 	const struct xfq_member_info *info = &intake->info;
@@ -131,6 +158,8 @@ json_t *intake_json(const struct intake *intake)
 			    json_real((double)(uint64_t)(intake_seconds(intake) * 1e3) / 1e3));
 	intake_set(object, "packets", intake->packets);
 	intake_set(object, "bytes", intake->bytes);
+	if (intake->mark_cnt)
+		json_object_set_new(object, "marks", intake_json_marks(intake));
 	intake_set(object, "lost", intake_lost(intake));
 	intake_set(object, "lost_ring", intake->stats.lost_ring);
 	intake_set(object, "lost_quota", intake->stats.lost_quota);

@@ -19,6 +19,7 @@ static const struct {
 	{"filter", command_filter,
 	 "show the rules of a running instance; or which rule decides about each packet of a file"},
 	{"set", command_set, "show and change the named sets of a running instance"},
+	{"table", command_table, "show and change the rule tables of a running instance"},
 };
 
 #define MAIN_COMMANDS (sizeof(main_commands) / sizeof(main_commands[0]))

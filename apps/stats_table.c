@@ -3,6 +3,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#define TABLE_STEER_SHOWN                                                                          \
+	11 /* bytes of how a group steers; what is longer is on a line of its own */
 #define TABLE_RULE_SHOWN 34 /* bytes of what a rule says; `xfq filter show` has all of it */
 
 /* A counter of an object; 0 where there is none. */
@@ -140,6 +142,23 @@ static void table_egress(FILE *out, const json_t *now, const json_t *before, dou
 		table_get(verdicts, "limited"), table_get(verdicts, "malformed"));
 }
 
+/* The flow caches of all workers, if they were asked anything. */
+static void table_caches(FILE *out, const json_t *now)
+{
+	const json_t *workers = json_object_get(now, "workers"), *worker;
+	long long hits = 0, misses = 0;
+	size_t i;
+
+	json_array_foreach((json_t *)(uintptr_t)workers, i, worker)
+	{
+		hits += table_get(json_object_get(worker, "flow_cache"), "hits");
+		misses += table_get(json_object_get(worker, "flow_cache"), "misses");
+	}
+	if (hits + misses > 0)
+		fprintf(out, "  flow cache: %lld of %lld packets were known\n", hits,
+			hits + misses);
+}
+
 static void table_workers(FILE *out, const json_t *now, const json_t *before, double seconds)
 {
 	const json_t *workers = json_object_get(now, "workers");
@@ -162,6 +181,7 @@ static void table_workers(FILE *out, const json_t *now, const json_t *before, do
 		table_rate(out, table_get(worker, "received"), json_array_get(workers_before, i),
 			   "received", seconds);
 	}
+	table_caches(out, now);
 	fputc('\n', out);
 }
 
@@ -174,6 +194,11 @@ static void table_remarks(FILE *out, const json_t *member)
 					    "lost since it was detached", "spilled to others",
 					    "not written"};
 
+	const json_t *classes = json_object_get(member, "classes"), *class;
+	size_t c;
+
+	json_array_foreach((json_t *)(uintptr_t)classes, c, class)
+		fprintf(out, "%s%s", c ? "," : "  of ", json_string_value(class));
 	if (table_get(member, "weight") > 1)
 		fprintf(out, "  weight %lld", table_get(member, "weight"));
 	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
@@ -231,6 +256,33 @@ static void table_members(FILE *out, const json_t *group)
 			table_get(group, "no_member"));
 }
 
+/* How a group steers where that is long. What became of its packets before members came into it:
+ * its rule table, what was dropped, and what its cases have counted. */
+static void table_cases(FILE *out, const json_t *group, const json_t *before, double seconds)
+{
+	const char *steer = table_text(group, "steer");
+	const json_t *counters = json_object_get(group, "counters"), *counter;
+	const json_t *table = json_object_get(group, "table");
+	const char *name;
+
+	if (strlen(steer) > TABLE_STEER_SHOWN)
+		fprintf(out, "    steer %s\n", steer);
+	if (table)
+		fprintf(out, "    rule table of %lld rules\n", table_get(table, "rules"));
+	if (table_get(group, "dropped") > 0)
+		fprintf(out, "    %-42s %12lld\n", "dropped", table_get(group, "dropped"));
+	json_object_foreach((json_t *)(uintptr_t)counters, name, counter)
+	{
+		char shown[64];
+
+		snprintf(shown, sizeof(shown), "count %s", name);
+		fprintf(out, "    %-42s %12lld", shown, table_get(counter, "packets"));
+		table_rate(out, table_get(counter, "packets"),
+			   json_object_get(json_object_get(before, "counters"), name), "packets",
+			   seconds);
+	}
+}
+
 /* A counter over the members that are there and those that left. */
 static long long table_all(const json_t *group, const char *key)
 {
@@ -249,13 +301,18 @@ static void table_groups(FILE *out, const json_t *now, const json_t *before, dou
 		"packets", "delivered", "lost ring", "lost quota");
 	json_object_foreach((json_t *)(uintptr_t)groups, name, group)
 	{
-		fprintf(out, "  %-11s %-11s %7zu %12lld %12lld %10lld %10lld", name,
-			table_text(group, "steer"),
+		const char *steer = table_text(group, "steer");
+		/* by its name alone where all of it has no room */
+		int shown = (int)(strlen(steer) > TABLE_STEER_SHOWN ? strcspn(steer, " ")
+								    : strlen(steer));
+
+		fprintf(out, "  %-11s %-11.*s %7zu %12lld %12lld %10lld %10lld", name, shown, steer,
 			json_array_size(json_object_get(group, "members")),
 			table_get(group, "packets"), table_all(group, "packets"),
 			table_all(group, "lost_ring"), table_all(group, "lost_quota"));
 		table_rate(out, table_get(group, "packets"), json_object_get(groups_before, name),
 			   "packets", seconds);
+		table_cases(out, group, json_object_get(groups_before, name), seconds);
 		if (members)
 			table_members(out, group);
 	}

@@ -44,6 +44,10 @@ struct delivery {
 	enum delivery_mode mode;
 	uint32_t members;
 	struct policy policy;
+	struct group_spec spec;
+	struct policy_state state;
+	struct policy_data data;
+	struct classify classify;
 	struct roster roster;
 	struct frame_table frames;
 	struct fanout fanout;
@@ -141,11 +145,19 @@ static void delivery_set_up(struct delivery *bench, enum delivery_mode mode, uin
 	frame_init(&bench->frames, delivery_private(DELIVERY_FRAMES, sizeof(uint32_t)),
 		   delivery_private(DELIVERY_FRAMES, sizeof(uint16_t)), DELIVERY_FRAMES);
 	policy_init(&bench->policy, 0);
-	if (policy_add(&bench->policy, "bench", NULL,
-		       mode == DELIVERY_FLOW ? METHOD_FLOW : METHOD_BROADCAST, POLICY_DROP, NULL))
+	group_spec_init(&bench->spec);
+	bench->spec.steer.method = mode == DELIVERY_FLOW ? METHOD_FLOW : METHOD_BROADCAST;
+	if (policy_add_group(&bench->policy, "bench", &bench->spec, NULL) ||
+	    policy_build(&bench->policy, NULL) ||
+	    policy_state_create(&bench->state, &bench->policy, NULL, NULL) ||
+	    classify_init(&bench->classify, 0, 0))
 		delivery_fail("no group");
+	bench->data.epoch = 1;
 	bench->fanout = (struct fanout){
+		.classify = &bench->classify,
+		.data = &bench->data,
 		.policy = &bench->policy,
+		.state = &bench->state,
 		.frames = &bench->frames,
 		.umem = bench->umem,
 		.outlets = delivery_private(members, sizeof(struct outlet)),

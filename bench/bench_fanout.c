@@ -19,6 +19,7 @@
 #define FANOUT_BURSTS  8192 /* in one measurement: half a million packets */
 #define FANOUT_SLOTS   1024
 #define FANOUT_MEMBERS 4
+#define FANOUT_FLOWS   32768 /* of the flow cache */
 
 static const char *const fanout_matches[] = {"tcp port 80 or tcp port 443", "udp port 53",
 					     "icmp or icmp6", "ip6"};
@@ -30,6 +31,10 @@ static const char *const fanout_way_names[FANOUT_WAYS] = {"in_worker", "ring"};
 
 struct fanout_bench {
 	struct policy policy;
+	struct group_spec specs[FANOUT_GROUPS];
+	struct policy_state state;
+	struct policy_data data;
+	struct classify classify;
 	struct roster rosters[FANOUT_GROUPS];
 	struct frame_table frames;
 	struct fanout fanout;
@@ -39,11 +44,12 @@ struct fanout_bench {
 	uint64_t consumed;
 };
 
-static void fanout_count(void *context, const struct packet *pkts, const uint8_t *index,
-			 uint32_t cnt)
+static void fanout_count(void *context, const struct packet *pkts, const uint32_t *marks,
+			 const uint8_t *index, uint32_t cnt)
 {
 	uint64_t *consumed = context;
 
+	(void)marks;
 	(void)pkts;
 	(void)index;
 	*consumed += cnt;
@@ -81,20 +87,40 @@ static void fanout_fill(struct fanout_bench *bench)
 	free(from);
 }
 
+static void fanout_fail(const char *why)
+{
+	fprintf(stderr, "bench_fanout: %s\n", why);
+	exit(1);
+}
+
+static void fanout_group(struct fanout_bench *bench, size_t g, struct xfq_error *error)
+{
+	struct group_spec *spec = &bench->specs[g];
+
+	group_spec_init(spec);
+	spec->when.match = fanout_matches[g] ? strdup(fanout_matches[g]) : NULL;
+	if (policy_add_group(&bench->policy, "bench", spec, error))
+		fanout_fail(error->text);
+}
+
 static void fanout_set_up(struct fanout_bench *bench, enum fanout_way way)
 {
-	struct xfq_error error;
+	struct xfq_error error = {.text = "no memory"};
 
 	bench->umem = fanout_memory(FANOUT_FRAMES, FANOUT_FRAME);
 	frame_init(&bench->frames, fanout_memory(FANOUT_FRAMES, sizeof(uint32_t)),
 		   fanout_memory(FANOUT_FRAMES, sizeof(uint16_t)), FANOUT_FRAMES);
 	policy_init(&bench->policy, 0);
 	for (size_t g = 0; g < FANOUT_GROUPS; g++)
-		if (policy_add(&bench->policy, "bench", fanout_matches[g], METHOD_FLOW, POLICY_DROP,
-			       &error)) {
-			fprintf(stderr, "bench_fanout: %s\n", error.text);
-			exit(1);
-		}
+		fanout_group(bench, g, &error);
+	if (policy_build(&bench->policy, &error) ||
+	    policy_state_create(&bench->state, &bench->policy, NULL, NULL) ||
+	    classify_init(&bench->classify, 0, FANOUT_FLOWS))
+		fanout_fail(error.text);
+	bench->data.epoch = 1;
+	bench->fanout.classify = &bench->classify;
+	bench->fanout.data = &bench->data;
+	bench->fanout.state = &bench->state;
 	bench->fanout.policy = &bench->policy;
 	bench->fanout.frames = &bench->frames;
 	bench->fanout.umem = bench->umem;

@@ -15,18 +15,64 @@
 #define PACKETS_SEED    20u
 #define PACKETS_SERVERS 16u /* addresses the clients talk to */
 
+#define PACKETS_LATER_FRAGMENT 0x0010 /* the field of IPv4: 128 bytes in */
+#define PACKETS_FIRST_FRAGMENT 0x2000
+
 struct packets_kind {
 	uint32_t percent;
 	bool ipv6;
 	uint8_t proto;
-	uint16_t port; /* the server's */
+	uint16_t port;     /* the server's */
+	uint8_t tcp_flags; /* 0: PSH and ACK */
+	uint16_t fragment; /* the field of IPv4; 0: none */
 };
 
+#define PACKETS_V4(percent, proto, port)                                                           \
+	{                                                                                          \
+		percent, false, proto, port, 0, 0                                                  \
+	}
+#define PACKETS_V6(percent, proto, port)                                                           \
+	{                                                                                          \
+		percent, true, proto, port, 0, 0                                                   \
+	}
+
 static const struct packets_kind packets_kinds[] = {
-	{30, false, IPPROTO_TCP, 443},  {15, false, IPPROTO_TCP, 80}, {10, false, IPPROTO_UDP, 53},
-	{20, false, IPPROTO_UDP, 4433}, {4, false, IPPROTO_ICMP, 0},  {1, true, IPPROTO_ICMPV6, 0},
-	{20, true, IPPROTO_TCP, 443},
+	PACKETS_V4(30, IPPROTO_TCP, 443), PACKETS_V4(15, IPPROTO_TCP, 80),
+	PACKETS_V4(10, IPPROTO_UDP, 53),  PACKETS_V4(20, IPPROTO_UDP, 4433),
+	PACKETS_V4(4, IPPROTO_ICMP, 0),   PACKETS_V6(1, IPPROTO_ICMPV6, 0),
+	PACKETS_V6(20, IPPROTO_TCP, 443),
 };
+
+/* of packets_fill_varied() */
+static const struct packets_kind packets_varied_kinds[] = {
+	PACKETS_V4(22, IPPROTO_TCP, 443),
+	PACKETS_V6(6, IPPROTO_TCP, 443),
+	PACKETS_V4(12, IPPROTO_TCP, 80),
+	{4, false, IPPROTO_TCP, 443, 0x02, 0},
+	{3, false, IPPROTO_TCP, 22, 0x02, 0},
+	{2, false, IPPROTO_TCP, 23, 0x02, 0},
+	{1, true, IPPROTO_TCP, 80, 0x02, 0},
+	{3, false, IPPROTO_TCP, 3389, 0x14, 0},
+	PACKETS_V4(2, IPPROTO_TCP, 25),
+	PACKETS_V4(1, IPPROTO_TCP, 587),
+	PACKETS_V4(2, IPPROTO_TCP, 993),
+	PACKETS_V4(3, IPPROTO_TCP, 22),
+	PACKETS_V4(9, IPPROTO_UDP, 53),
+	PACKETS_V6(2, IPPROTO_UDP, 53),
+	PACKETS_V4(8, IPPROTO_UDP, 443),
+	PACKETS_V4(1, IPPROTO_UDP, 1194),
+	PACKETS_V4(1, IPPROTO_UDP, 4500),
+	PACKETS_V4(1, IPPROTO_UDP, 51820),
+	PACKETS_V4(2, IPPROTO_ESP, 0),
+	PACKETS_V4(2, IPPROTO_GRE, 0),
+	PACKETS_V4(2, IPPROTO_UDP, 123),
+	PACKETS_V4(2, IPPROTO_UDP, 161),
+	PACKETS_V4(5, IPPROTO_ICMP, 0),
+	PACKETS_V6(1, IPPROTO_ICMPV6, 0),
+	{1, false, IPPROTO_UDP, 2049, 0, PACKETS_FIRST_FRAGMENT},
+	{2, false, IPPROTO_UDP, 2049, 0, PACKETS_LATER_FRAGMENT},
+};
+#define PACKETS_VARIED_TAGGED 15 /* of 100 */
 
 static const struct {
 	uint32_t percent;
@@ -41,6 +87,7 @@ struct packets_flow {
 	uint16_t port;    /* the client's */
 	bool from_server; /* which of the two sends */
 	uint32_t len;
+	uint32_t vlan; /* 0: no tag */
 };
 
 /* SplitMix64, Steele, Lea, Flood 2014. */
@@ -87,8 +134,13 @@ static void packets_write_l4(const struct packets_flow *flow, uint8_t *l4, uint3
 	size_t check = offsetof(struct icmphdr, checksum);
 	uint16_t check_be;
 
+	if (flow->kind->proto == IPPROTO_ESP || flow->kind->proto == IPPROTO_GRE ||
+	    flow->kind->fragment == PACKETS_LATER_FRAGMENT)
+		return; /* no header that anybody looks at */
 	if (flow->kind->proto == IPPROTO_TCP) {
 		memcpy(l4, &tcp, sizeof(tcp));
+		if (flow->kind->tcp_flags)
+			l4[13] = flow->kind->tcp_flags;
 		check = offsetof(struct tcphdr, check);
 	} else if (flow->kind->proto == IPPROTO_UDP) {
 		memcpy(l4, &udp, sizeof(udp));
@@ -113,7 +165,7 @@ static void packets_write_ipv4(const struct packets_flow *flow, uint8_t *l3, uin
 			   .ihl = 5,
 			   .tot_len = htons((uint16_t)len),
 			   .id = htons((uint16_t)flow->id),
-			   .frag_off = htons(0x4000),
+			   .frag_off = htons(flow->kind->fragment ? flow->kind->fragment : 0x4000),
 			   .ttl = 64,
 			   .protocol = flow->kind->proto,
 			   .saddr = flow->from_server ? server_be : client_be,
@@ -148,7 +200,7 @@ static void packets_write_ipv6(const struct packets_flow *flow, uint8_t *l3, uin
 		packets_sum(flow->kind->proto + l4_len, l3 + offsetof(struct ipv6hdr, saddr), 32));
 }
 
-static void packets_write(const struct packets_flow *flow, struct generate_packet *packet)
+static void packets_write_untagged(const struct packets_flow *flow, struct generate_packet *packet)
 {
 	static const uint8_t client[ETH_ALEN] = {2, 0, 0, 0, 0, 1};
 	static const uint8_t server[ETH_ALEN] = {2, 0, 0, 0, 0, 2};
@@ -167,9 +219,21 @@ static void packets_write(const struct packets_flow *flow, struct generate_packe
 		packets_write_ipv4(flow, packet->data + ETH_HLEN, flow->len - ETH_HLEN);
 }
 
-static const struct packets_kind *packets_pick_kind(uint32_t percent)
+static void packets_write(const struct packets_flow *flow, struct generate_packet *packet)
 {
-	const struct packets_kind *kind = packets_kinds;
+	uint8_t tag[4] = {0x81, 0x00, (uint8_t)(flow->vlan >> 8), (uint8_t)flow->vlan};
+
+	packets_write_untagged(flow, packet);
+	if (!flow->vlan)
+		return;
+	memmove(packet->data + 12 + sizeof(tag), packet->data + 12, packet->len - 12);
+	memcpy(packet->data + 12, tag, sizeof(tag));
+	packet->len += sizeof(tag);
+}
+
+static const struct packets_kind *packets_pick_kind(const struct packets_kind *kind,
+						    uint32_t percent)
+{
 
 	for (; percent >= kind->percent; kind++)
 		percent -= kind->percent;
@@ -195,13 +259,16 @@ static uint32_t packets_pick_len(uint32_t percent, const struct packets_kind *ki
 	return packets_sizes[i].len < least ? least : packets_sizes[i].len;
 }
 
-static void packets_fill(struct generate_packet *packets, uint32_t cnt, uint32_t payload_len)
+static void packets_fill(struct generate_packet *packets, uint32_t cnt,
+			 const struct packets_kind *kinds, uint32_t tagged_percent,
+			 uint32_t payload_len)
 {
 	uint64_t random = PACKETS_SEED;
 
 	for (uint32_t id = 0; id < cnt; id++) {
 		uint64_t bits = packets_random(&random);
-		const struct packets_kind *kind = packets_pick_kind((uint32_t)(bits >> 32) % 100);
+		const struct packets_kind *kind =
+			packets_pick_kind(kinds, (uint32_t)(bits >> 32) % 100);
 		struct packets_flow flow = {
 			.kind = kind,
 			.id = id,
@@ -211,23 +278,34 @@ static void packets_fill(struct generate_packet *packets, uint32_t cnt, uint32_t
 			.len = packets_pick_len((uint32_t)(packets_random(&random) >> 32) % 100,
 						kind, payload_len),
 		};
+		/* a tag in place of the last bytes, where the packet is long already */
+		if ((uint32_t)(bits >> 20) % 100 < tagged_percent) {
+			flow.vlan = 1 + id % 64;
+			if (flow.len == GENERATE_PACKET_BYTES_MAX)
+				flow.len -= 4;
+		}
 		packets_write(&flow, &packets[id]);
 	}
 }
 
 void packets_fill_mixed(struct generate_packet *packets, uint32_t cnt)
 {
-	packets_fill(packets, cnt, 0);
+	packets_fill(packets, cnt, packets_kinds, 0, 0);
 }
 
 void packets_fill_numbered(struct generate_packet *packets, uint32_t cnt)
 {
-	packets_fill(packets, cnt, sizeof(struct generate_mark));
+	packets_fill(packets, cnt, packets_kinds, 0, sizeof(struct generate_mark));
+}
+
+void packets_fill_varied(struct generate_packet *packets, uint32_t cnt)
+{
+	packets_fill(packets, cnt, packets_varied_kinds, PACKETS_VARIED_TAGGED, 0);
 }
 
 void packets_fill_fixed(struct generate_packet *packet)
 {
-	static const struct packets_kind kind = {100, false, IPPROTO_UDP, 53};
+	static const struct packets_kind kind = PACKETS_V4(100, IPPROTO_UDP, 53);
 	struct packets_flow flow = {.kind = &kind, .id = 1, .port = 32768, .len = 64};
 
 	packets_write(&flow, packet);

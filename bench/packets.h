@@ -18,8 +18,17 @@
  */
 void packets_fill_mixed(struct generate_packet *packets, uint32_t cnt);
 
-/* The same, but none is so short that the struct generate_mark at its end would lie in a header:
- * with IPv4 TCP the shortest have 70 bytes, with IPv6 TCP 90 and with ICMPv6 78. */
+/*
+ * The same with more kinds, for what looks at many: of 100, 28 TCP port 443 (6 of them IPv6), 12
+ * TCP port 80, 10 TCP SYN and 3 RST to ports of services, 5 mail (25, 587, 993), 3 SSH, 11 DNS (2
+ * of them IPv6), 8 UDP port 443, 5 VPN (1194, 4500, 51820, ESP), 2 each of NTP, SNMP and GRE, 3
+ * ICMP and ICMPv6, 3 fragments of UDP, later ones among them. 15 of 100 are behind a VLAN tag.
+ */
+void packets_fill_varied(struct generate_packet *packets, uint32_t cnt);
+
+/* The same as packets_fill_mixed(), but none is so short that the struct generate_mark at its end
+ * would lie in a header: with IPv4 TCP the shortest have 70 bytes, with IPv6 TCP 90 and with
+ * ICMPv6 78. */
 void packets_fill_numbered(struct generate_packet *packets, uint32_t cnt);
 
 /* Fill one packet: IPv4, UDP port 53, 64 bytes, with room for a struct generate_mark. */

@@ -3,11 +3,11 @@
 # Sourced by demo.sh and test.sh: what Debian 12 packages each needs, and installing what is missing.
 
 # to build: README.md lists what each is for
-deps_build=(gcc clang llvm cmake ninja-build pkg-config bpftool linux-libc-dev libc6-dev
+deps_build=(gcc clang llvm llvm-14-dev cmake ninja-build pkg-config bpftool linux-libc-dev libc6-dev
 	libbpf-dev libxdp-dev libelf-dev zlib1g-dev libhwloc-dev libpcap-dev libyaml-dev
 	libjansson-dev libcap-dev libcmocka-dev)
 # to test, besides
-deps_test=(clang-format libclang-rt-14-dev git util-linux jq spin)
+deps_test=(clang-format libclang-rt-14-dev git util-linux jq spin tshark)
 # what the demonstration and the network tests run: real servers and clients
 deps_net=(iproute2 ethtool tcpdump iputils-ping iperf3 dnsmasq-base bind9-dnsutils curl busybox jq
 	procps util-linux xdp-tools)

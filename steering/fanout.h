@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Fan-out: a burst of packets to the members that are to have them; group by group, and in a group
- * stage by stage.
+ * Fan-out: a burst of packets to the members that are to have them; first of all what they are
+ * (classify.h), then group by group, and in a group stage by stage.
  *
- *	classify   which packets match
+ *	decide     by its table and cases: which packets, for which class, with which mark
  *	steer      which member has each; its place in the burst is noted for that member
  *	deliver    member by member: into its ring, or straight into its consumer
  *	overflow   what a member had no room for: to others, or lost
@@ -20,6 +20,7 @@
 #ifndef STEERING_FANOUT_H
 #define STEERING_FANOUT_H
 
+#include "steering/classify.h"
 #include "steering/counter.h"
 #include "steering/frame.h"
 #include "steering/packet.h"
@@ -60,12 +61,17 @@ struct outlet {
 };
 
 struct fanout_group {
-	const struct roster *roster; /* who the members are now */
-	uint32_t turn;               /* of round-robin */
-	uint64_t packets;            /* that the group's match wanted */
+	const struct roster *roster;        /* who gets now what is for all members */
+	const struct roster *seats;         /* those, and who gets what is for classes alone */
+	const struct roster *classes;       /* of each class; NULL: the group has none */
+	const struct roster *before_roster; /* where a reload comes to nothing */
+	const struct roster *before_seats;
+	const struct roster *before_classes; /* of those that the policy of before has */
+	uint64_t packets;                    /* that the group wanted, or was handed */
 	uint64_t bytes;
-	uint64_t offered;   /* to members: each packet once, in broadcast once for each member */
-	uint64_t no_member; /* packets that came while the group had no member */
+	uint64_t offered;   /* to members: each packet as often as there are members to have it */
+	uint64_t no_member; /* packets that came while there was no member to have them */
+	uint64_t dropped;   /* by its table, a case, or a method that does not apply */
 };
 
 /*
@@ -73,7 +79,12 @@ struct fanout_group {
  * it; the roster of a group then names it. Between attach and detach it is the worker's.
  */
 struct fanout {
+	struct classify *classify; /* the wiring's */
+	const struct policy_data *data;
 	const struct policy *policy;
+	const struct policy_state *state;
+	const struct policy_state *before_state;
+	const struct policy_data *before_data;
 	const struct policy *before; /* of packets that were judged before a reload; NULL: there are
 					none any more */
 	bool before_unmarked;        /* and of those that do not say when they were judged */
@@ -96,19 +107,29 @@ struct fanout {
 /* Attach a member at the free outlet `slot`: `outlet` is copied, its counters start at 0. */
 void fanout_attach(struct fanout *fanout, uint32_t slot, const struct outlet *outlet);
 
-/* From now on the members of the group at place `group` are those of `roster`, which stays the
- * caller's. */
+/* From now on the members of the group at place `group` are those of `roster`, and of its classes
+ * those of `classes`, as many as its policy says (NULL: none); both stay the caller's. */
 void fanout_set_roster(struct fanout *fanout, uint32_t group, const struct roster *roster);
+void fanout_set_classes(struct fanout *fanout, uint32_t group, const struct roster *classes);
+
+/* The places of `roster` and of `classes` are those on `seats`, which is the caller's too; where
+ * nobody says so, on `roster`. */
+void fanout_set_seats(struct fanout *fanout, uint32_t group, const struct roster *seats);
+
+/* From now on sets and tables are these. */
+void fanout_set_data(struct fanout *fanout, const struct policy_data *data);
 
 /* The same of a group that is new at its place: its counters begin at 0. */
 void fanout_begin_group(struct fanout *fanout, uint32_t group, const struct roster *roster);
 
 /*
- * From now on packets are handed out by `policy`, but those that were judged before go on to be
+ * From now on packets are handed out by `policy`, with `state`; its data and the classes of its
+ * groups are to be set next. But those that were judged before go on to be
  * handed out by the one there was: those of its generation and, until fanout_settle_unmarked(),
  * those of no generation. Not while there is a policy of before.
  */
-void fanout_set_policy(struct fanout *fanout, const struct policy *policy);
+void fanout_set_policy(struct fanout *fanout, const struct policy *policy,
+		       const struct policy_state *state);
 void fanout_settle_unmarked(struct fanout *fanout);
 
 /* No packet of before comes any more. */

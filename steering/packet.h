@@ -18,10 +18,10 @@ struct packet {
 };
 
 /*
- * Consume packets in place: pkts[index[0]] ... pkts[index[cnt - 1]]. They are valid only during the
- * call and must not be changed.
+ * Consume packets in place: pkts[index[0]] ... pkts[index[cnt - 1]], whose marks are
+ * marks[index[0]] and so on. They are valid only during the call and must not be changed.
  */
-typedef void packet_consumer(void *context, const struct packet *pkts, const uint8_t *index,
-			     uint32_t cnt);
+typedef void packet_consumer(void *context, const struct packet *pkts, const uint32_t *marks,
+			     const uint8_t *index, uint32_t cnt);
 
 #endif

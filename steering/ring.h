@@ -87,21 +87,21 @@ static inline uint32_t ring_straight(const struct ring *ring, uint32_t index)
 
 /* Write a slot, of those that ring_room() counts. Not yet visible. */
 static inline void ring_write_slot(struct ring *ring, size_t slot, uint32_t frame, uint64_t addr,
-				   uint32_t len)
+				   uint32_t len, uint32_t mark)
 {
 	struct xfq_ring_desc *desc = &ring->shared->desc[slot];
 
 	ring->frames[slot] = frame;
 	desc->addr = addr;
 	desc->len = len;
-	desc->flags = 0;
+	desc->mark = mark;
 }
 
 /* Write the i-th slot after what is published; i below ring_room(). Not yet visible. */
 static inline void ring_write(struct ring *ring, uint32_t i, uint32_t frame, uint64_t addr,
 			      uint32_t len)
 {
-	ring_write_slot(ring, (ring->prod + i) & ring->mask, frame, addr, len);
+	ring_write_slot(ring, (ring->prod + i) & ring->mask, frame, addr, len, 0);
 }
 
 /* Make the first `cnt` written slots visible to the member. */

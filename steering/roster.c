@@ -107,6 +107,7 @@ bool roster_join(struct roster *to, const struct roster *from, uint16_t slot, ui
 		*to = *from;
 	to->slots[to->cnt] = slot;
 	to->weights[to->cnt] = weight;
+	to->place[to->cnt] = (uint8_t)to->cnt;
 	to->cnt++;
 	if (to->cnt == 1)
 		memset(to->buckets, 0, sizeof(to->buckets));
@@ -165,5 +166,71 @@ bool roster_leave(struct roster *to, const struct roster *from, uint16_t slot)
 	if (to->cnt > 0)
 		roster_give(to, ROSTER_MEMBERS_MAX);
 	roster_set_turns(to);
+	return true;
+}
+
+/* `to` becomes `from` but for who is on them. */
+static void rosters_begin(struct rosters *to, const struct rosters *from)
+{
+	if (to == from)
+		return;
+	to->class_cnt = from->class_cnt;
+	memcpy(to->masks, from->masks, sizeof(to->masks));
+}
+
+bool rosters_join(struct rosters *to, const struct rosters *from, uint16_t slot, uint16_t weight,
+		  uint32_t class_mask)
+{
+	uint32_t place = from->all.cnt;
+
+	if (!roster_join(&to->all, &from->all, slot, weight))
+		return false;
+	rosters_begin(to, from);
+	to->masks[place] = class_mask;
+	for (uint32_t c = 0; c < to->class_cnt; c++) {
+		struct roster *roster = &to->of_class[c];
+
+		if (class_mask >> c & 1) {
+			roster_join(roster, &from->of_class[c], slot, weight);
+			roster->place[roster->cnt - 1] = (uint8_t)place;
+		} else if (to != from) {
+			*roster = from->of_class[c];
+		}
+	}
+	return true;
+}
+
+/* The member at `gone` of the roster of all has left, and those behind it have moved up: so do the
+ * places of this roster, which roster_leave() leaves as they were. */
+static void roster_move_places(struct roster *roster, uint32_t gone)
+{
+	uint32_t kept = 0;
+
+	for (uint32_t i = 0; kept < roster->cnt && i < ROSTER_MEMBERS_MAX; i++) {
+		uint32_t place = roster->place[i];
+
+		if (place != gone)
+			roster->place[kept++] = (uint8_t)(place > gone ? place - 1 : place);
+	}
+}
+
+bool rosters_leave(struct rosters *to, const struct rosters *from, uint16_t slot)
+{
+	uint32_t gone = 0;
+
+	while (gone < from->all.cnt && from->all.slots[gone] != slot)
+		gone++;
+	if (!roster_leave(&to->all, &from->all, slot))
+		return false;
+	rosters_begin(to, from);
+	for (uint32_t i = gone; i < to->all.cnt; i++)
+		to->masks[i] = to->masks[i + 1];
+	for (uint32_t c = 0; c < to->class_cnt; c++) {
+		struct roster *roster = &to->of_class[c];
+
+		if (!roster_leave(roster, &from->of_class[c], slot) && to != from)
+			*roster = from->of_class[c];
+		roster_move_places(roster, gone);
+	}
 	return true;
 }

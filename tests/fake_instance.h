@@ -106,7 +106,8 @@ static const struct protocol_group fake_groups[2] = {
 	 .members = 1,
 	 .members_max = 8,
 	 .ring_slots = FAKE_SLOTS,
-	 .allowed = 1},
+	 .allowed = 1,
+	 .classes = "user,control"},
 	{.name = "all", .steer = "broadcast", .members_max = 1, .ring_slots = 1024},
 };
 
@@ -194,7 +195,8 @@ static inline uint32_t fake_publish(struct fake *fake, uint32_t m, uint32_t w, u
 		memcpy(data - XFQ_META_BYTES, &meta, sizeof(meta));
 		memset(data, (int)w, FAKE_LEN);
 		memcpy(data, &number, sizeof(number));
-		ring_write(&member->ring[w], i, frame, addr, FAKE_LEN);
+		ring_write_slot(&member->ring[w], (member->ring[w].prod + i) & member->ring[w].mask,
+				frame, addr, FAKE_LEN, ~number);
 		frame_hold(&worker->frames, frame);
 		frame_settle(&worker->frames, frame);
 	}

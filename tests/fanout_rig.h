@@ -29,6 +29,7 @@
 #define RIG_HEADROOM    64 /* a multiple of 8, with room for metadata */
 #define RIG_SEED        0x5eedULL
 #define RIG_MEMBERS_MAX 256
+#define RIG_FLOWS       256 /* of the flow cache */
 
 struct rig_member {
 	bool joined;
@@ -45,6 +46,10 @@ struct rig_past {
 
 struct rig {
 	struct policy policy;
+	struct group_spec specs[POLICY_GROUPS_MAX]; /* of its groups */
+	struct policy_state state;
+	struct policy_data data;
+	struct classify classify;
 	struct frame_table frames;
 	struct fanout fanout;
 	uint8_t *umem;
@@ -68,13 +73,27 @@ static inline void rig_create(struct rig *rig, uint32_t frames)
 	RIG_REQUIRE(rig->umem && rig->seen && rig->frames.free && rig->frames.refs);
 }
 
+/* A spec of a group that wants what matches (NULL: all), to be destroyed by its owner. */
+static inline void rig_spec(struct group_spec *spec, const char *match, enum method method,
+			    enum policy_overflow overflow)
+{
+	group_spec_init(spec);
+	spec->when.match = match ? strdup(match) : NULL;
+	RIG_REQUIRE(!match || spec->when.match);
+	spec->steer.method = method;
+	spec->overflow = overflow;
+}
+
 static inline void rig_group_overflow(struct rig *rig, const char *match, enum method method,
 				      uint32_t members, enum policy_overflow overflow)
 {
+	struct group_spec *spec = &rig->specs[rig->policy.group_cnt];
+
 	rig->places[rig->policy.group_cnt] = members;
 	rig->member_cnt += members;
 	RIG_REQUIRE(rig->member_cnt <= RIG_MEMBERS_MAX);
-	RIG_REQUIRE(policy_add(&rig->policy, "g", match, method, overflow, NULL) == 0);
+	rig_spec(spec, match, method, overflow);
+	RIG_REQUIRE(policy_add_group(&rig->policy, "g", spec, NULL) == 0);
 }
 
 static inline void rig_group(struct rig *rig, const char *match, enum method method,
@@ -202,6 +221,15 @@ static inline void rig_connect(struct rig *rig, uint32_t slots, uint32_t quota)
 {
 	uint32_t room = rig->member_cnt ? rig->member_cnt : 1, slot = 0;
 
+	RIG_REQUIRE(policy_build(&rig->policy, NULL) == 0);
+	RIG_REQUIRE(policy_state_create(&rig->state, &rig->policy, NULL, NULL) == 0);
+	RIG_REQUIRE(classify_init(&rig->classify, 0, RIG_FLOWS) == 0);
+	rig->classify.always = true;
+	RIG_REQUIRE(classify_prepare(&rig->classify, &rig->policy) == 0);
+	rig->data.epoch = 1;
+	rig->fanout.classify = &rig->classify;
+	rig->fanout.data = &rig->data;
+	rig->fanout.state = &rig->state;
 	rig->fanout.policy = &rig->policy;
 	rig->fanout.frames = &rig->frames;
 	rig->fanout.umem = rig->umem;
@@ -233,6 +261,10 @@ static inline void rig_destroy(struct rig *rig)
 	free(rig->frames.refs);
 	free(rig->seen);
 	free(rig->umem);
+	classify_destroy(&rig->classify);
+	policy_state_destroy(&rig->state, &rig->policy);
+	for (uint32_t g = 0; g < rig->policy.group_cnt; g++)
+		group_spec_destroy(&rig->specs[g]);
 	policy_destroy(&rig->policy);
 }
 
@@ -322,7 +354,7 @@ static inline void rig_burst(struct rig *rig)
 	for (uint32_t g = 0; g < rig->policy.group_cnt; g++) {
 		const struct fanout_group *now = &rig->fanout.groups[g];
 		uint64_t wanted = now->packets - before[g].packets;
-		uint64_t times = rig->policy.groups[g].method == METHOD_BROADCAST
+		uint64_t times = rig->policy.groups[g].steer.method == METHOD_BROADCAST
 					 ? now->roster->cnt
 					 : now->roster->cnt > 0;
 
@@ -348,7 +380,7 @@ static inline void rig_check_sums(const struct rig *rig, uint64_t sent)
 
 		offered[g] += rig->past[g].packets + rig->past[g].lost;
 		RIG_REQUIRE(offered[g] == group->offered);
-		RIG_REQUIRE(rig->policy.groups[g].method == METHOD_BROADCAST ||
+		RIG_REQUIRE(rig->policy.groups[g].steer.method == METHOD_BROADCAST ||
 			    group->packets == group->offered + group->no_member);
 		RIG_REQUIRE(group->packets <= sent);
 	}

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "workers/af_packet.h"
 #include "steering/counter.h"
-#include "xdp/first_pass.h"
 #include <arpa/inet.h>
 #include <errno.h>
 #include <linux/filter.h>
@@ -81,10 +80,17 @@ int af_packet_open(struct af_packet *source, const char *interface_name, struct 
 		return xfq_error_set(
 			error, code, "%s: a ring of %u MiB for a packet socket: %s", interface_name,
 			AF_PACKET_BLOCK_BYTES / 1024 * AF_PACKET_BLOCKS / 1024, strerror(-code));
+	if (first_pass_notes_create(&source->notes))
+		return xfq_error_set(error, -ENOMEM, "%s: no memory for the notes of fragments",
+				     interface_name);
 	return 0;
 }
 
-/* The first socket of an interface has the kernel choose a number that no other group has. */
+/* The first socket of an interface has the kernel choose a number that no other group has. By
+ * hash: its flow dissector, asked for a symmetric hash, stops at the header of a fragment, before
+ * the ports of a first one, so that the fragments of a datagram are never apart. Nothing is put
+ * together before (PACKET_FANOUT_FLAG_DEFRAG), and no socket stands in for a full one
+ * (PACKET_FANOUT_FLAG_ROLLOVER). */
 static int af_packet_fan(struct af_packet *source, uint32_t *group)
 {
 	uint32_t wanted = (PACKET_FANOUT_HASH | PACKET_FANOUT_FLAG_UNIQUEID |
@@ -216,6 +222,7 @@ uint32_t af_packet_receive(struct af_packet *source, struct umem *umem, uint64_t
 	while (cnt < max && (from = af_packet_peek(source))) {
 		struct packet *pkt = &pkts[cnt++];
 		uint32_t wire_len = from->tp_len;
+		uint64_t now_ns;
 
 		pkt->frame = frame_take(&umem->frames);
 		pkt->data =
@@ -228,9 +235,11 @@ uint32_t af_packet_receive(struct af_packet *source, struct umem *umem, uint64_t
 			wire_len = pkt->len;
 		if (wire_len > pkt->len)
 			counter_add(&source->cut, 1);
-		first_pass_parse(hash_seed, pkt->data, pkt->len, wire_len, pkt->meta);
+		now_ns = (uint64_t)from->tp_sec * 1000000000ULL + from->tp_nsec;
+		first_pass_parse_following(hash_seed, &source->notes, now_ns, pkt->data, pkt->len,
+					   wire_len, pkt->meta);
 		pkt->meta->magic = XFQ_META_CHECKED;
-		pkt->meta->ts_ns = (uint64_t)from->tp_sec * 1000000000ULL + from->tp_nsec;
+		pkt->meta->ts_ns = now_ns;
 		af_packet_advance(source, from);
 	}
 	return cnt;
@@ -253,5 +262,6 @@ void af_packet_close(struct af_packet *source)
 		munmap(source->ring, (size_t)source->block_bytes * source->block_cnt);
 	if (source->fd > 0)
 		close(source->fd);
+	first_pass_notes_destroy(&source->notes);
 	memset(source, 0, sizeof(*source));
 }

@@ -6,6 +6,14 @@
  *	interface --fanout--> filter --copies--> blocks --af_packet_receive, copies--> frames
  *
  * One for each worker; the sockets of an interface share its packets by flow (PACKET_FANOUT_HASH).
+ * To the kernel's hash a fragment, the first one too, is its addresses and its protocol: all
+ * fragments of a datagram come by one socket, whichever the rest of their flow comes by. So the
+ * notes that give them the hash of their flow (xdp/fragment.h) are each socket's own.
+ *
+ * The filter has notes of its own, and takes orphans out where the config says so. An orphan here,
+ * one that it let in, is one whose first fragment did not come this way: it was not steered, or the
+ * ring had no room for it.
+ *
  * The host keeps every packet: nothing is taken from it or dropped for it. What the filter does not
  * steer is not copied.
  *
@@ -21,6 +29,7 @@
 
 #include "steering/packet.h"
 #include "workers/umem.h"
+#include "xdp/first_pass.h"
 #include <stdbool.h>
 #include <stdint.h>
 #include <xfq/error.h>
@@ -39,6 +48,7 @@ struct af_packet {
 	uint32_t block; /* that is read, or the next to be */
 	uint32_t at;    /* in it: the next packet, of `left` */
 	uint32_t left;
+	struct first_pass_notes notes; /* of fragments; by the time of packets */
 	uint64_t cut;     /* packets longer than a frame, of which the rest was cut off */
 	uint64_t broken;  /* blocks that contradict themselves; their rest is skipped */
 	uint64_t dropped; /* what af_packet_losses() has been told so far */
@@ -46,7 +56,8 @@ struct af_packet {
 
 /*
  * Open a socket with its ring. 0, or -errno with a sentence: -EPERM without CAP_NET_RAW, -ENOMEM.
- * The caller owes an af_packet_close() either way.
+ * The caller owes an af_packet_close() either way. Fragments follow nothing before
+ * first_pass_notes_set() of its notes.
  */
 int af_packet_open(struct af_packet *source, const char *interface_name, struct xfq_error *error);
 

@@ -10,13 +10,13 @@ void config_init(struct config *config)
 	filter_init(&config->filter);
 	filter_init(&config->egress);
 	config->egress.default_action = FILTER_PASS;
+	config->workers.flow_cache = CONFIG_FLOW_CACHE;
 }
 
 void config_group_init(struct config_group *group)
 {
 	memset(group, 0, sizeof(*group));
-	group->steer = METHOD_FLOW;
-	group->overflow = POLICY_DROP;
+	group_spec_init(&group->spec);
 	group->access.user = CONFIG_USER_SELF;
 	group->access.group = CONFIG_GROUP_NONE;
 	group->access.mode = CONFIG_ACCESS_USER;
@@ -47,9 +47,13 @@ int config_claim(struct config *config, struct xfq_error *error)
 		return xfq_error_set(error, -ENOMEM, "no memory for the groups' claims");
 	for (uint32_t i = 0; i < config->group_cnt; i++) {
 		const struct config_group *group = &config->groups[i];
-		struct filter_claim *claim = &filter->claims[i];
-		int code = expression_compile(&claim->expression, group->match, &why);
+		const char *match = group->spec.inner ? NULL : group->spec.when.match;
+		struct filter_claim *claim = &filter->claims[filter->claim_cnt];
+		int code;
 
+		if (group->spec.tee_only)
+			continue;
+		code = expression_compile(&claim->expression, match, &why);
 		if (code)
 			return xfq_error_set(error, code, "group %s: %s", group->name, why.text);
 		claim->name = group->name;
@@ -57,6 +61,16 @@ int config_claim(struct config *config, struct xfq_error *error)
 		filter->claim_cnt++;
 	}
 	return 0;
+}
+
+static void config_plugin_destroy(struct config_plugin *plugin)
+{
+	for (uint32_t i = 0; i < plugin->arg_cnt; i++) {
+		free((char *)(uintptr_t)plugin->args[i].name);
+		free((char *)(uintptr_t)plugin->args[i].value);
+	}
+	free(plugin->args);
+	free(plugin->file);
 }
 
 void config_destroy(struct config *config)
@@ -70,9 +84,13 @@ void config_destroy(struct config *config)
 		free(config->sets[i]);
 	}
 	for (uint32_t i = 0; i < config->group_cnt; i++) {
-		free(config->groups[i].match);
+		group_spec_destroy(&config->groups[i].spec);
+		free(config->groups[i].rules);
 		free(config->groups[i].dir);
 	}
+	for (uint32_t i = 0; i < config->plugin_cnt; i++)
+		config_plugin_destroy(&config->plugins[i]);
+	free(config->plugins);
 	free(config->sets);
 	free(config->groups);
 	free(config->workers.cpus);

@@ -21,6 +21,7 @@
 #define CONFIG_MEMBERS_MAX 64 /* of one group */
 #define CONFIG_CPUS_MAX    1024
 #define CONFIG_RING_SLOTS  1024 /* of a ring, unless the config says otherwise */
+#define CONFIG_FLOW_CACHE  32768
 
 enum config_mode {
 	CONFIG_MODE_AUTO =
@@ -69,6 +70,7 @@ struct config_workers {
 	enum config_idle idle;
 	uint32_t frames;     /* of each worker's UMEM; 0: as many as the rings ask for */
 	uint32_t frame_size; /* bytes, 2048 or 4096; 0: what the MTU asks for */
+	uint32_t flow_cache; /* flows that each worker's cache has room for; 0: no cache */
 };
 
 /* Who may join a group from another process, as with the permission to read a file: root always,
@@ -89,11 +91,15 @@ struct config_access {
 
 struct config_group {
 	char name[CONFIG_NAME_BYTES];
-	char *match; /* tcpdump expression; NULL: every packet */
-	enum method steer;
-	enum policy_overflow overflow;
+	struct group_spec spec; /* what it gets, and what becomes of it; owned */
 	struct config_access access;
-	uint32_t members;     /* built in, 0 to CONFIG_MEMBERS_MAX */
+	/* Built in: of no class, and of each of spec.classes alone; all in all at most
+	 * CONFIG_MEMBERS_MAX. */
+	uint32_t members;
+	uint32_t class_members[GROUP_CLASSES_MAX];
+	struct table_rule *rules; /* of spec.table, as its file had them; owned; NULL where the
+				   * config was read without opening files */
+	uint32_t rule_cnt;
 	uint32_t members_max; /* that may join from outside, 0 to CONFIG_MEMBERS_MAX */
 	enum config_sink sink;
 	enum config_run run;
@@ -101,6 +107,16 @@ struct config_group {
 	bool shunt;          /* who may join may also have flows shunted */
 	uint32_t ring_slots; /* power of two, XFQ_RING_SLOTS_MIN to _MAX; CONFIG_RING_SLOTS */
 	uint32_t line;       /* in the file it came from; 0: none */
+};
+
+/* A plug-in: a shared object, or functions that code has given. */
+struct config_plugin {
+	char name[CONFIG_NAME_BYTES];
+	char *file;                         /* owned; NULL: `functions` */
+	const struct xfq_plugin *functions; /* the caller's */
+	struct xfq_plugin_arg *args;        /* owned, with their texts */
+	uint32_t arg_cnt;
+	uint32_t line; /* in the file it came from; 0: none */
 };
 
 struct config {
@@ -114,9 +130,21 @@ struct config {
 	struct filter filter; /* of what comes in */
 	bool has_egress;
 	struct filter egress; /* of what the host sends by the interfaces: pass, drop, limit */
+	struct config_plugin *plugins; /* owned */
+	uint32_t plugin_cnt;
 	struct config_group *groups;
 	uint32_t group_cnt;
 };
+
+/* All built-in members of a group, those of its classes among them. */
+static inline uint32_t config_group_built_in(const struct config_group *group)
+{
+	uint32_t cnt = group->members;
+
+	for (uint32_t c = 0; c < group->spec.class_cnt; c++)
+		cnt += group->class_members[c];
+	return cnt;
+}
 
 /* The values that hold where nothing is said: default steer, no rules, no groups. */
 void config_init(struct config *config);
@@ -126,9 +154,12 @@ void config_init(struct config *config);
 void config_group_init(struct config_group *group);
 
 /*
- * Let the filter know what the groups want, where its default is `claimed`; else do nothing. Again
- * after a change of the groups, and before the filter is used. 0, or -errno with a sentence that
- * names the group. Set-up only, as expression_compile().
+ * Let the filter know what the groups want, where its default is `claimed`; else do nothing. A
+ * group claims what its match wants, and so at least what it gets: sets, plug-in, table and cases
+ * only take away from that. One with `inner` claims every packet, as only its worker looks into
+ * tunnels; one with `tee_only` none, as what it is handed others have claimed. Again after a change
+ * of the groups, and before the filter is used. 0, or -errno with a sentence that names the group.
+ * Set-up only, as expression_compile().
  */
 int config_claim(struct config *config, struct xfq_error *error);
 

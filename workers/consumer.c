@@ -15,6 +15,7 @@ static uint32_t consumer_consume(struct consumer *consumer, struct xfq_ring *rin
 				 const uint8_t *index)
 {
 	struct packet pkts[PACKET_BURST];
+	uint32_t marks[PACKET_BURST];
 	uint32_t cnt = xfq_ring_peek(ring, PACKET_BURST);
 
 	for (uint32_t i = 0; i < cnt; i++) {
@@ -25,10 +26,11 @@ static uint32_t consumer_consume(struct consumer *consumer, struct xfq_ring *rin
 		pkts[i].meta = (struct xfq_meta *)(void *)(data - XFQ_META_BYTES);
 		pkts[i].len = desc->len;
 		pkts[i].frame = 0;
+		marks[i] = desc->mark;
 	}
 	if (cnt == 0)
 		return 0;
-	sink_consume(&consumer->sink, pkts, index, cnt);
+	sink_consume(&consumer->sink, pkts, marks, index, cnt);
 	xfq_ring_release(ring, cnt);
 	return cnt;
 }

@@ -39,32 +39,18 @@ static void engine_raise_limits(void)
 	}
 }
 
-int engine_fill_policy(struct policy *policy, const struct config *config, struct xfq_error *error)
-{
-	int code = 0;
-
-	for (uint32_t i = 0; i < config->group_cnt && code == 0; i++) {
-		const struct config_group *group = &config->groups[i];
-
-		code = policy_add(policy, group->name, group->match, group->steer, group->overflow,
-				  error);
-	}
-	return code;
-}
-
-static int engine_make_policy(struct engine *engine, struct xfq_error *error)
+static int engine_first_policy(struct engine *engine, struct xfq_error *error)
 {
 	uint64_t seed = 0;
+	int code;
 
 	/* live, nobody outside can choose flows that meet; from a file, every run is the same */
 	if (!engine->options.read_path && getrandom(&seed, sizeof(seed), 0) != sizeof(seed))
 		seed = engine_now_ns();
-	engine->policy = malloc(sizeof(*engine->policy));
-	if (!engine->policy)
-		return xfq_error_set(error, -ENOMEM, "no memory for the groups");
-	policy_init(engine->policy, seed);
-	engine->policy->generation = 1;
-	return engine_fill_policy(engine->policy, engine->config, error);
+	code = engine_make_policy(&engine->policy, engine->config, NULL, seed, 1, error);
+	if (code == 0 && !engine->options.read_path)
+		engine_compile_policy(engine->policy);
+	return code;
 }
 
 /* Open every interface; returns the number of workers that their queues ask for, or -errno. */
@@ -187,8 +173,8 @@ static int engine_load(struct engine *engine, uint32_t frame_size, struct xfq_er
 	struct loader_options options = {
 		.filter = &engine->config->filter,
 		.sets = &engine->sets,
-		.hash_seed = engine->policy->hash_seed,
-		.generation = engine->policy->generation,
+		.hash_seed = engine->policy->policy.hash_seed,
+		.generation = engine->policy->policy.generation,
 		.packet_max = umem_packet_max(frame_size),
 		.ifindex = ifindex,
 		.interface_cnt = engine->config->interface_cnt,
@@ -219,8 +205,8 @@ static int engine_open_capture(struct engine *engine, struct xfq_error *error)
 	const struct engine_options *options = &engine->options;
 	const int stop_fds[CAPTURE_STOPS] = {options->stop_fds[0], options->stop_fds[1], -1};
 	const struct judge_options judge = {.filter = &engine->config->filter,
-					    .hash_seed = engine->policy->hash_seed,
-					    .generation = engine->policy->generation,
+					    .hash_seed = engine->policy->policy.hash_seed,
+					    .generation = engine->policy->policy.generation,
 					    .kernel = options->read_xdp};
 	int code =
 		capture_open_waiting(&engine->replay.capture, options->read_path, stop_fds, error);
@@ -244,7 +230,7 @@ int engine_create(struct engine *engine, const struct config *config,
 	if (engine->notice_fd < 0)
 		return xfq_error_set(error, -errno, "eventfd: %s", strerror(errno));
 	engine_raise_limits();
-	code = engine_make_policy(engine, error);
+	code = engine_first_policy(engine, error);
 	if (code)
 		goto failed;
 	if (options->read_path) {
@@ -427,9 +413,7 @@ void engine_destroy(struct engine *engine)
 	capture_close(&engine->replay.capture);
 	judge_close(&engine->replay.judge);
 	shunt_table_destroy(&engine->replay.shunt);
-	if (engine->policy)
-		policy_destroy(engine->policy);
-	free(engine->policy);
+	engine_destroy_policy(engine->policy);
 	free(engine->plan);
 	close(engine->notice_fd);
 	memset(engine, 0, sizeof(*engine));

@@ -19,6 +19,7 @@
 #include "steering/policy.h"
 #include "workers/config.h"
 #include "workers/consumer.h"
+#include "workers/engine_policy.h"
 #include "workers/interface.h"
 #include "workers/member.h"
 #include "workers/mirror.h"
@@ -47,7 +48,7 @@ struct engine_options {
  * no more. */
 struct engine_group {
 	const struct config_group *config; /* the engine's config has it; NULL: the place is free */
-	struct roster *roster;             /* what the workers read; owned */
+	struct rosters *rosters; /* what the workers read; owned, with room for all classes */
 	uint32_t next_id;
 	uint32_t member_cnt;   /* with stand-ins */
 	uint32_t joined_cnt;   /* through engine_join() */
@@ -74,7 +75,8 @@ struct engine_demand {
 struct engine {
 	const struct config *config;
 	struct engine_options options;
-	struct policy *policy;              /* owned */
+	struct engine_policy *policy;       /* owned */
+	uint32_t epoch;                     /* of the last data that was made */
 	uint32_t places[CONFIG_GROUPS_MAX]; /* of the config's groups */
 	struct engine_demand demand;
 	struct setmaps sets; /* live: the named sets in the kernel */
@@ -94,7 +96,7 @@ struct engine {
 	struct worker *workers;
 	uint32_t worker_cnt;
 	struct engine_group groups[POLICY_PLACES_MAX]; /* by place */
-	struct roster *spare;               /* for the next change; so that none needs memory */
+	struct rosters *spare;              /* for the next change; so that none needs memory */
 	struct member *members;             /* by outlet */
 	uint32_t outlet_max;                /* places for members */
 	struct engine_built_in **built_ins; /* by outlet; NULL: there is none */
@@ -139,6 +141,7 @@ struct engine_join {
 	int32_t pid;         /* 0: not known */
 	uint32_t uid;
 	const char *process; /* its name for itself */
+	uint32_t classes;    /* a bit for each class of the group that it is to be of */
 	bool lent;           /* the memory that it writes is another process's to map and to seal
 				first: no packets before engine_admit() */
 };

@@ -21,7 +21,7 @@ int engine_make_table(struct engine *engine, struct xfq_error *error)
 	engine->built_ins = calloc(places, sizeof(*engine->built_ins));
 	engine->outlets = calloc(workers, sizeof(*engine->outlets));
 	engine->changes = calloc(workers, sizeof(*engine->changes));
-	engine->spare = calloc(1, sizeof(*engine->spare));
+	engine->spare = engine_make_rosters(0);
 	if (!engine->members || !engine->built_ins || !engine->outlets || !engine->changes ||
 	    !engine->spare)
 		return xfq_error_set(error, -ENOMEM, "no memory for %zu members", places);
@@ -42,7 +42,7 @@ void engine_free_table(struct engine *engine)
 	for (uint32_t i = 0; engine->members && i < engine->outlet_max; i++)
 		member_destroy(&engine->members[i]);
 	for (uint32_t g = 0; g < POLICY_PLACES_MAX; g++)
-		free(engine->groups[g].roster);
+		free(engine->groups[g].rosters);
 	free(engine->members);
 	free(engine->built_ins);
 	free(engine->outlets);
@@ -77,13 +77,13 @@ int engine_begin_group(struct engine *engine, uint32_t place, const struct confi
 		       struct xfq_error *error)
 {
 	struct worker_change change = worker_no_change();
-	struct roster *roster = calloc(1, sizeof(*roster));
+	struct rosters *rosters = engine_make_rosters(config->spec.class_cnt);
 
-	if (!roster)
+	if (!rosters)
 		return xfq_error_set(error, -ENOMEM, "no memory for group %s", config->name);
-	engine->groups[place] = (struct engine_group){.config = config, .roster = roster};
+	engine->groups[place] = (struct engine_group){.config = config, .rosters = rosters};
 	change.group = place;
-	change.roster = roster;
+	change.roster = rosters;
 	change.begin = true;
 	engine_change_all(engine, &change);
 	return 0;
@@ -92,7 +92,7 @@ int engine_begin_group(struct engine *engine, uint32_t place, const struct confi
 void engine_end_group(struct engine *engine, uint32_t place)
 {
 	/* workers still name its roster, but look at it for no packet */
-	free(engine->groups[place].roster);
+	free(engine->groups[place].rosters);
 	memset(&engine->groups[place], 0, sizeof(engine->groups[place]));
 }
 
@@ -116,11 +116,11 @@ uint32_t engine_take_slot(struct engine *engine, uint32_t group, enum member_kin
 	return ENGINE_NO_SLOT;
 }
 
-/* Whether a member is to have packets: stand-ins only where nobody else is there. */
-static bool engine_is_wanted(const struct member *member, uint32_t group, bool stand_ins)
+/* Whether a member may have packets; stand-ins only where others do not serve what they do. */
+static bool engine_is_ready(const struct member *member, uint32_t group)
 {
 	return member->kind > MEMBER_JOINING && member->group == group && !member->faulty &&
-	       !member->withheld && member->stand_in == stand_ins;
+	       !member->withheld;
 }
 
 bool engine_has_room(const struct engine *engine, uint32_t group)
@@ -130,48 +130,99 @@ bool engine_has_room(const struct engine *engine, uint32_t group)
 	for (uint32_t slot = 0; slot < engine->outlet_max; slot++) {
 		const struct member *member = &engine->members[slot];
 
-		cnt += engine_is_wanted(member, group, false) ||
+		cnt += (engine_is_ready(member, group) && !member->stand_in) ||
 		       (member->kind == MEMBER_JOINING && member->group == group);
 	}
 	return cnt < ROSTER_MEMBERS_MAX;
 }
 
-/* Make the roster that follows from who is there, in engine->spare: first who is to go, then who is
+/* Who is there that is no stand-in, and what that leaves for stand-ins. */
+struct engine_served {
+	bool any;         /* there is somebody: packets for all members are theirs */
+	uint32_t classes; /* that they are of */
+	uint32_t room;    /* on the roster, for stand-ins */
+};
+
+static struct engine_served engine_serve(const struct engine *engine, uint32_t group,
+					 uint32_t leaving)
+{
+	struct engine_served served = {.room = ROSTER_MEMBERS_MAX};
+
+	for (uint32_t slot = 0; slot < engine->outlet_max; slot++) {
+		const struct member *member = &engine->members[slot];
+
+		if (slot == leaving || member->stand_in || !engine_is_ready(member, group))
+			continue;
+		served.any = true;
+		served.classes |= member->classes;
+		served.room--;
+	}
+	return served;
+}
+
+/* The rosters that a member is to be on, as bits (engine_make_rosters()); false: on none. Asked
+ * once of each member, in the order of their slots. */
+static bool engine_seat(const struct engine *engine, uint32_t group, uint32_t slot,
+			struct engine_served *served, uint32_t *mask)
+{
+	const struct member *member = &engine->members[slot];
+	uint32_t open = 1u << (engine->groups[group].rosters->class_cnt - 1);
+
+	*mask = (member->classes & (open - 1)) | open;
+	if (!engine_is_ready(member, group))
+		return false;
+	if (!member->stand_in)
+		return true;
+	if (served->any)
+		*mask &= ~(served->classes | open);
+	if (*mask == 0 || served->room == 0)
+		return false;
+	served->room--;
+	return true;
+}
+
+static bool engine_has_seat(const struct rosters *rosters, uint32_t slot, uint32_t mask)
+{
+	for (uint32_t i = 0; i < rosters->all.cnt; i++)
+		if (rosters->all.slots[i] == slot)
+			return rosters->masks[i] == mask;
+	return false;
+}
+
+/* Make the rosters that follow from who is there, in engine->spare: first who is to go, then who is
  * to come, so that nothing else moves. `leaving` is on it no more. */
 static void engine_revise_roster(struct engine *engine, uint32_t group, uint32_t leaving)
 {
-	struct roster *roster = engine->spare;
-	bool stand_ins = true;
+	const struct rosters *now = engine->groups[group].rosters;
+	const struct engine_served all = engine_serve(engine, group, leaving);
+	struct engine_served served = all;
+	struct rosters *rosters = engine->spare;
+	uint32_t mask;
 
-	*roster = *engine->groups[group].roster;
-	for (uint32_t slot = 0; slot < engine->outlet_max; slot++)
-		if (slot != leaving && engine_is_wanted(&engine->members[slot], group, false))
-			stand_ins = false;
+	memcpy(rosters, now, rosters_bytes(now->class_cnt));
 	for (uint32_t slot = 0; slot < engine->outlet_max; slot++) {
-		const struct member *member = &engine->members[slot];
-
-		if (member->group == group &&
-		    (slot == leaving || !engine_is_wanted(member, group, stand_ins)))
-			roster_leave(roster, roster, (uint16_t)slot);
-	}
-	for (uint32_t slot = 0; slot < engine->outlet_max; slot++) {
-		const struct member *member = &engine->members[slot];
-		bool there = false;
-
-		if (slot == leaving || !engine_is_wanted(member, group, stand_ins))
+		if (engine->members[slot].group != group)
 			continue;
-		for (uint32_t i = 0; i < roster->cnt; i++)
-			there |= roster->slots[i] == slot;
-		if (!there)
-			roster_join(roster, roster, (uint16_t)slot, member->weight);
+		if (slot == leaving || !engine_seat(engine, group, slot, &served, &mask) ||
+		    !engine_has_seat(rosters, slot, mask))
+			rosters_leave(rosters, rosters, (uint16_t)slot);
+	}
+	served = all;
+	for (uint32_t slot = 0; slot < engine->outlet_max; slot++) {
+		const struct member *member = &engine->members[slot];
+
+		if (slot != leaving && engine_seat(engine, group, slot, &served, &mask) &&
+		    !engine_has_seat(rosters, slot, mask))
+			rosters_join(rosters, rosters, (uint16_t)slot, member->weight, mask);
 	}
 }
 
-/* Have all workers make a change, with the roster in engine->spare; the old one is spare then. */
+/* Have all workers make a change, with the rosters in engine->spare; the old ones are spare then.
+ */
 static void engine_change(struct engine *engine, uint32_t group, uint32_t attach, uint32_t detach)
 {
 	struct engine_group *state = &engine->groups[group];
-	struct roster *old = state->roster;
+	struct rosters *old = state->rosters;
 
 	for (uint32_t w = 0; w < engine->worker_cnt; w++) {
 		struct worker_change *change = &engine->changes[w];
@@ -187,7 +238,7 @@ static void engine_change(struct engine *engine, uint32_t group, uint32_t attach
 	}
 	for (uint32_t w = 0; w < engine->worker_cnt; w++)
 		worker_await(&engine->workers[w]);
-	state->roster = engine->spare;
+	state->rosters = engine->spare;
 	engine->spare = old;
 }
 
@@ -273,6 +324,7 @@ int engine_join(struct engine *engine, const struct engine_join *join, uint32_t 
 					       config->members_max);
 	member = &engine->members[place];
 	member->weight = (uint16_t)join->weight;
+	member->classes = join->classes;
 	member->wake_fd = join->wake_fd;
 	member->pid = join->pid;
 	member->uid = join->uid;
@@ -325,6 +377,7 @@ void engine_sum_member(const struct engine *engine, uint32_t slot, struct stats_
 
 	to->id = member->id;
 	to->weight = member->weight;
+	to->classes = member->classes;
 	to->ring_slots = member->ring_slots;
 	to->stand_in = member->stand_in;
 	to->pid = member->pid;

@@ -129,7 +129,7 @@ static int engine_furnish(struct engine *engine, const struct config_group *grou
 }
 
 int engine_make_built_in(struct engine *engine, uint32_t place, const struct config_group *group,
-			 uint32_t *slot, struct xfq_error *error)
+			 uint32_t classes, uint32_t *slot, struct xfq_error *error)
 {
 	int code;
 
@@ -140,6 +140,7 @@ int engine_make_built_in(struct engine *engine, uint32_t place, const struct con
 				     "group %s: there is no place for one more member",
 				     group->name);
 	engine->members[*slot].withheld = true;
+	engine->members[*slot].classes = classes;
 	code = engine_furnish(engine, group, *slot, error);
 	if (code)
 		engine_drop_built_in(engine, *slot);
@@ -227,6 +228,12 @@ int engine_remove_built_in(struct engine *engine, uint32_t slot, struct xfq_erro
 	return code;
 }
 
+/* Built-in members of a group that are of no class (0), or of one (1 and its number). */
+uint32_t engine_built_in_wish(const struct config_group *group, uint32_t kind)
+{
+	return kind == 0 ? group->members : group->class_members[kind - 1];
+}
+
 int engine_make_members(struct engine *engine, struct xfq_error *error)
 {
 	uint32_t slot;
@@ -234,9 +241,16 @@ int engine_make_members(struct engine *engine, struct xfq_error *error)
 
 	for (uint32_t g = 0; g < engine->config->group_cnt; g++) {
 		const struct config_group *group = &engine->config->groups[g];
+		uint32_t kind = 0, cnt = 0;
 
-		for (uint32_t i = 0; i < group->members && code == 0; i++) {
-			code = engine_make_built_in(engine, g, group, &slot, error);
+		while (kind <= group->spec.class_cnt && code == 0) {
+			if (cnt++ == engine_built_in_wish(group, kind)) {
+				kind++;
+				cnt = 0;
+				continue;
+			}
+			code = engine_make_built_in(engine, g, group, engine_kind_classes(kind),
+						    &slot, error);
 			if (code == 0)
 				engine_put_in_built_in(engine, slot);
 		}

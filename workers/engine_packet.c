@@ -46,6 +46,7 @@ int engine_open_packet(struct engine *engine, uint32_t interface, struct xfq_err
 	const struct port_options options = {
 		.interface_name = engine->interfaces[interface].name,
 		.interface = interface,
+		.filter = &engine->config->filter,
 	};
 	int code = loader_packet_sockets(&engine->loader, error);
 

@@ -4,6 +4,7 @@
 #define WORKERS_ENGINE_PARTS_H
 
 #include "workers/engine.h"
+#include <stdlib.h>
 
 /* engine_workers.c: workers with their memory, sized for the members' rings; no ports yet. All
  * return 0 or -errno with a sentence, and leave freeing to engine_free_workers(). */
@@ -112,11 +113,20 @@ void engine_sum_member(const struct engine *engine, uint32_t slot, struct stats_
 /* engine_members.c: rings, sinks and files of every built-in member; needs the table. */
 int engine_make_members(struct engine *engine, struct xfq_error *error);
 
+/* How many a group is to have that are of no class (kind 0), or of one alone (kind 1 and its
+ * number); and the classes of such a member, as bits. */
+#define ENGINE_KINDS (1 + GROUP_CLASSES_MAX)
+uint32_t engine_built_in_wish(const struct config_group *group, uint32_t kind);
+static inline uint32_t engine_kind_classes(uint32_t kind)
+{
+	return kind == 0 ? 0 : 1u << (kind - 1);
+}
+
 /* Make one more, of a group that is at a place and is to be as `group` says: withheld, without a
  * thread, its file not begun. Then begin that, start the thread, and put it in. 0 or -errno with a
  * sentence, and then it is as if nothing had been, but for what was begun. */
 int engine_make_built_in(struct engine *engine, uint32_t place, const struct config_group *group,
-			 uint32_t *slot, struct xfq_error *error);
+			 uint32_t classes, uint32_t *slot, struct xfq_error *error);
 int engine_begin_built_in(struct engine *engine, uint32_t slot, struct xfq_error *error);
 void engine_put_in_built_in(struct engine *engine, uint32_t slot);
 
@@ -152,8 +162,25 @@ uint32_t engine_places(const struct engine *engine, const struct config *config)
  * of the frames. */
 uint32_t engine_quota(const struct engine *engine, const struct config_group *group);
 
-/* The groups of a config, at their numbers as places. */
-int engine_fill_policy(struct policy *policy, const struct config *config, struct xfq_error *error);
+/* The epoch of the next data, never 0. */
+static inline uint32_t engine_next_epoch(struct engine *engine)
+{
+	engine->epoch = engine->epoch < UINT32_MAX ? engine->epoch + 1 : 1;
+	return engine->epoch;
+}
+
+/*
+ * Room for the rosters of a group, whatever its classes are. Behind those of its classes is one of
+ * the members that get what is for all of them: without stand-ins that are there for a class alone.
+ */
+static inline struct rosters *engine_make_rosters(uint32_t class_cnt)
+{
+	struct rosters *rosters = calloc(1, rosters_bytes(GROUP_CLASSES_MAX + 1));
+
+	if (rosters)
+		rosters->class_cnt = class_cnt + 1;
+	return rosters;
+}
 
 /*
  * A ring's share of `frames` frames, where `members` rings want `slots` slots in all: its own `own`

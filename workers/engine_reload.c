@@ -27,12 +27,14 @@ struct reload {
 	struct engine *engine;
 	const struct config *next;
 	const struct engine_reload_events *events;
-	struct policy *policy;
-	uint32_t places[CONFIG_GROUPS_MAX]; /* of the next config's groups */
-	bool fresh[CONFIG_GROUPS_MAX];      /* the group is new */
-	uint32_t kept[CONFIG_GROUPS_MAX];   /* of its built-in members: those that stay */
-	struct engine_demand demand;        /* as it was */
-	bool *made;                         /* by slot: a new built-in member */
+	struct engine_policy *policy;
+	struct rosters *rosters[POLICY_PLACES_MAX]; /* of groups whose classes are others; owned */
+	uint32_t places[CONFIG_GROUPS_MAX];         /* of the next config's groups */
+	bool fresh[CONFIG_GROUPS_MAX];              /* the group is new */
+	uint32_t kept[CONFIG_GROUPS_MAX]
+		     [ENGINE_KINDS]; /* of its built-in members: those that stay */
+	struct engine_demand demand; /* as it was */
+	bool *made;                  /* by slot: a new built-in member */
 	uint32_t *quotas;
 	struct setmaps sets;
 	struct loader_generation generation;
@@ -75,20 +77,75 @@ static void reload_assign_places(struct reload *reload)
 
 static int reload_make_policy(struct reload *reload, struct xfq_error *error)
 {
-	const struct policy *now = reload->engine->policy;
-	int code;
-
-	reload->policy = malloc(sizeof(*reload->policy));
-	if (!reload->policy)
-		return xfq_error_set(error, -ENOMEM, "no memory for the groups");
-	policy_init(reload->policy, now->hash_seed);
+	struct engine *engine = reload->engine;
+	const struct policy *now = &engine->policy->policy;
 	/* as the loader counts them */
-	reload->policy->generation =
-		now->generation < UINT8_MAX ? (uint8_t)(now->generation + 1) : 1;
-	code = engine_fill_policy(reload->policy, reload->next, error);
-	for (uint32_t i = 0; i < reload->policy->group_cnt; i++)
-		reload->policy->groups[i].place = reload->places[i];
-	return code;
+	uint8_t generation = now->generation < UINT8_MAX ? (uint8_t)(now->generation + 1) : 1;
+	const struct set *as[XDP_SETS_MAX] = {0};
+	int code = engine_make_policy(&reload->policy, reload->next, reload->places, now->hash_seed,
+				      generation, error);
+
+	if (code)
+		return code;
+	if (reload_is_live(reload))
+		engine_compile_policy(reload->policy);
+	engine_sets_begin(engine, reload->next, as);
+	return engine_make_states(engine, reload->policy, reload->next, as, engine->policy, error);
+}
+
+/* The classes of a member by the next config, which has those of the same names. */
+static uint32_t reload_classes(const struct group_spec *now, const struct group_spec *next,
+			       uint32_t classes)
+{
+	uint32_t found = 0;
+
+	for (uint32_t c = 0; c < now->class_cnt; c++) {
+		uint32_t as = group_spec_find_class(next, now->classes[c]);
+
+		if ((classes >> c & 1) && as != GROUP_NONE)
+			found |= 1u << as;
+	}
+	return found;
+}
+
+static bool reload_same_classes(const struct group_spec *a, const struct group_spec *b)
+{
+	bool same = a->class_cnt == b->class_cnt;
+
+	for (uint32_t c = 0; c < a->class_cnt && same; c++)
+		same = strcmp(a->classes[c], b->classes[c]) == 0;
+	return same;
+}
+
+/* The rosters of a group with other classes: the same members, in the same buckets of the classes
+ * that it still has. */
+static int reload_make_rosters(struct reload *reload, uint32_t i, struct xfq_error *error)
+{
+	const struct engine_group *state = &reload->engine->groups[reload->places[i]];
+	const struct group_spec *now = &state->config->spec, *next = &reload->next->groups[i].spec;
+	struct rosters *rosters;
+
+	if (reload->fresh[i] || reload_same_classes(now, next))
+		return 0;
+	rosters = engine_make_rosters(next->class_cnt);
+	if (!rosters)
+		return xfq_error_set(error, -ENOMEM, "no memory for group %s", state->config->name);
+	rosters->all = state->rosters->all;
+	for (uint32_t m = 0; m < rosters->all.cnt; m++) {
+		uint32_t mask = state->rosters->masks[m];
+
+		rosters->masks[m] = reload_classes(now, next, mask) | (mask >> now->class_cnt & 1)
+									      << next->class_cnt;
+	}
+	rosters->of_class[next->class_cnt] = state->rosters->of_class[now->class_cnt];
+	for (uint32_t c = 0; c < next->class_cnt; c++) {
+		uint32_t was = group_spec_find_class(now, next->classes[c]);
+
+		if (was != GROUP_NONE)
+			rosters->of_class[c] = state->rosters->of_class[was];
+	}
+	reload->rosters[reload->places[i]] = rosters;
+	return 0;
 }
 
 static int reload_check_room(struct reload *reload, struct xfq_error *error)
@@ -139,12 +196,18 @@ static int reload_begin_groups(struct reload *reload, struct xfq_error *error)
 	return code;
 }
 
-static uint32_t reload_built_in_cnt(const struct engine *engine, uint32_t place)
+/* The built-in members of a group that the next config counts among those with `classes`. */
+static uint32_t reload_built_in_cnt(const struct reload *reload, uint32_t i, uint32_t classes)
 {
+	const struct engine *engine = reload->engine;
+	const struct engine_group *state = &engine->groups[reload->places[i]];
 	uint32_t cnt = 0;
 
 	for (uint32_t slot = 0; slot < engine->outlet_max; slot++)
-		cnt += engine->built_ins[slot] && engine->members[slot].group == place;
+		cnt += engine->built_ins[slot] &&
+		       engine->members[slot].group == reload->places[i] && !reload->made[slot] &&
+		       reload_classes(&state->config->spec, &reload->next->groups[i].spec,
+				      engine->members[slot].classes) == classes;
 	return cnt;
 }
 
@@ -162,25 +225,35 @@ static bool reload_same_members(const struct engine *engine, const struct config
 	       (engine->options.write_dir || reload_same_text(now->dir, next->dir));
 }
 
-/* Make the built-in members that are to come; how many stay is in kept[]. */
-static int reload_make_members(struct reload *reload, struct xfq_error *error)
+/* Make the built-in members of a kind that are to come; how many stay is in kept[]. */
+static int reload_make_kind(struct reload *reload, uint32_t i, uint32_t kind,
+			    struct xfq_error *error)
 {
 	struct engine *engine = reload->engine;
+	const struct config_group *group = &reload->next->groups[i];
+	uint32_t place = reload->places[i], have = 0, slot;
+	uint32_t classes = engine_kind_classes(kind), wish = engine_built_in_wish(group, kind);
 	int code = 0;
 
-	for (uint32_t i = 0; i < reload->next->group_cnt; i++) {
-		const struct config_group *group = &reload->next->groups[i];
-		uint32_t place = reload->places[i], have = 0, slot;
-
-		if (reload_same_members(engine, engine->groups[place].config, group))
-			have = reload_built_in_cnt(engine, place);
-		reload->kept[i] = have < group->members ? have : group->members;
-		for (uint32_t m = reload->kept[i]; m < group->members && code == 0; m++) {
-			code = engine_make_built_in(engine, place, group, &slot, error);
-			if (code == 0)
-				reload->made[slot] = true;
-		}
+	if (reload_same_members(engine, engine->groups[place].config, group))
+		have = reload_built_in_cnt(reload, i, classes);
+	reload->kept[i][kind] = have < wish ? have : wish;
+	for (uint32_t m = reload->kept[i][kind]; m < wish && code == 0; m++) {
+		code = engine_make_built_in(engine, place, group, classes, &slot, error);
+		if (code == 0)
+			reload->made[slot] = true;
 	}
+	return code;
+}
+
+static int reload_make_members(struct reload *reload, struct xfq_error *error)
+{
+	int code = 0;
+
+	for (uint32_t i = 0; i < reload->next->group_cnt; i++)
+		for (uint32_t kind = 0; kind <= reload->next->groups[i].spec.class_cnt && code == 0;
+		     kind++)
+			code = reload_make_kind(reload, i, kind, error);
 	return code;
 }
 
@@ -217,6 +290,8 @@ static int reload_prepare(struct reload *reload, struct xfq_error *error)
 		code = reload_make_program(reload, error);
 	if (code == 0)
 		code = reload_begin_groups(reload, error);
+	for (uint32_t i = 0; i < reload->next->group_cnt && code == 0; i++)
+		code = reload_make_rosters(reload, i, error);
 	if (code == 0)
 		code = reload_make_members(reload, error);
 	if (code == 0)
@@ -249,9 +324,9 @@ static void reload_undo(struct reload *reload)
 	loader_forget(&reload->generation);
 	engine_forget_tc(engine, &reload->tc);
 	setmaps_destroy(&reload->sets);
-	if (reload->policy)
-		policy_destroy(reload->policy);
-	free(reload->policy);
+	for (uint32_t place = 0; place < POLICY_PLACES_MAX; place++)
+		free(reload->rosters[place]);
+	engine_destroy_policy(reload->policy);
 }
 
 /* --- switch ----------------------------------------------------------------------------------- */
@@ -299,9 +374,15 @@ static int reload_switch(struct reload *reload, struct xfq_error *error)
 	reload_set_quotas(reload, true);
 	change.quotas = reload->quotas;
 	change.policy_change = WORKER_POLICY_SET;
-	change.policy = reload->policy;
+	change.policy = &reload->policy->policy;
+	change.states = reload->policy->states;
+	change.tunnels = reload->policy->tunnels;
+	change.rosters = (const struct rosters *const *)reload->rosters;
+	change.data = engine_data_now(&reload->policy->data);
 	change.filter = &reload->next->filter;
 	engine_change_all(engine, &change);
+	engine_gave_tunnels(engine, reload->policy);
+	change.data = NULL;
 	if (reload_is_live(reload))
 		code = loader_commit(&engine->loader, &reload->generation, error);
 	/* what comes in is judged anew, and there is no way back: where the kernel refuses a write
@@ -321,8 +402,9 @@ static int reload_switch(struct reload *reload, struct xfq_error *error)
 
 /* --- finish ----------------------------------------------------------------------------------- */
 
-/* Take the built-in members of a group out but for the first `keep`, and those that are new. */
-static void reload_thin_out(struct reload *reload, uint32_t place, uint32_t keep)
+/* Take the built-in members of a group out but for the first keep[] of each kind, and those that
+ * are new; NULL: none is kept. */
+static void reload_thin_out(struct reload *reload, uint32_t place, const uint32_t *keep)
 {
 	struct engine *engine = reload->engine;
 	uint32_t cnt = 0;
@@ -330,15 +412,18 @@ static void reload_thin_out(struct reload *reload, uint32_t place, uint32_t keep
 	/* the last ones first, so that numbers stay */
 	for (uint32_t slot = 0; slot < engine->outlet_max; slot++) {
 		struct member *member = &engine->members[slot];
-		uint32_t before = 0;
+		uint32_t before = 0, kind = 0;
 
 		if (!engine->built_ins[slot] || member->group != place || reload->made[slot])
 			continue;
 		for (uint32_t other = 0; other < engine->outlet_max; other++)
 			before += engine->built_ins[other] && !reload->made[other] &&
 				  engine->members[other].group == place &&
+				  engine->members[other].classes == member->classes &&
 				  engine->members[other].id < member->id;
-		member->withheld = before >= keep;
+		while (kind < ENGINE_KINDS && engine_kind_classes(kind) != member->classes)
+			kind++;
+		member->withheld = !keep || kind == ENGINE_KINDS || before >= keep[kind];
 		cnt += member->withheld;
 	}
 	if (cnt == 0)
@@ -409,7 +494,7 @@ static void reload_end_group(struct reload *reload, uint32_t place)
 	struct engine *engine = reload->engine;
 	const char *name = engine->groups[place].config->name;
 
-	reload_thin_out(reload, place, 0);
+	reload_thin_out(reload, place, NULL);
 	for (uint32_t slot = 0; slot < engine->outlet_max; slot++)
 		if (engine->members[slot].kind != MEMBER_FREE &&
 		    engine->members[slot].group == place)
@@ -428,11 +513,37 @@ static void reload_end_group(struct reload *reload, uint32_t place)
 	engine_end_group(engine, place);
 }
 
+/* The workers have the new policy alone: its classes are those of the groups now. */
+static void reload_take_classes(struct reload *reload)
+{
+	struct engine *engine = reload->engine;
+
+	for (uint32_t i = 0; i < reload->next->group_cnt; i++) {
+		uint32_t place = reload->places[i];
+		struct engine_group *state = &engine->groups[place];
+		struct worker_change change = worker_no_change();
+
+		if (!reload->rosters[place])
+			continue;
+		for (uint32_t slot = 0; slot < engine->outlet_max; slot++)
+			if (engine->members[slot].group == place && !reload->made[slot])
+				engine->members[slot].classes = reload_classes(
+					&state->config->spec, &reload->next->groups[i].spec,
+					engine->members[slot].classes);
+		change.group = place;
+		change.roster = reload->rosters[place];
+		engine_change_all(engine, &change);
+		free(state->rosters);
+		state->rosters = reload->rosters[place];
+	}
+}
+
 static void reload_finish(struct reload *reload)
 {
 	struct engine *engine = reload->engine;
 	struct worker_change change = worker_no_change();
 
+	reload_take_classes(reload);
 	for (uint32_t slot = 0; slot < engine->outlet_max; slot++)
 		if (reload->made[slot] && engine->members[slot].withheld)
 			engine_put_in_built_in(engine, slot);
@@ -449,8 +560,8 @@ static void reload_finish(struct reload *reload)
 		engine->groups[reload->places[i]].config = &reload->next->groups[i];
 	}
 	engine->config = reload->next;
-	policy_destroy(engine->policy);
-	free(engine->policy);
+	engine_carry_on(reload->policy, engine->policy);
+	engine_destroy_policy(engine->policy);
 	engine->policy = reload->policy;
 	setmaps_destroy(&engine->sets);
 	engine->sets = reload->sets;

@@ -46,6 +46,8 @@ static int reload_check_workers(const struct config_workers *now, const struct c
 		return reload_refuse("workers.frames", error);
 	if (now->frame_size != next->frame_size)
 		return reload_refuse("workers.frame_size", error);
+	if (now->flow_cache != next->flow_cache)
+		return reload_refuse("workers.flow_cache", error);
 	return 0;
 }
 

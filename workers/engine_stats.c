@@ -39,6 +39,8 @@ static void engine_stats_worker(const struct engine *engine, uint32_t w, struct 
 	to->sleeps = counter_read(&from->sleeps);
 	to->unclaimed = counter_read(&from->fanout.unclaimed);
 	to->faulty = counter_read(&from->fanout.faulty);
+	to->cache_hits = counter_read(&from->classify.cache.hits);
+	to->cache_misses = counter_read(&from->classify.cache.misses);
 	for (uint32_t p = 0; p < from->port_cnt; p++) {
 		struct port_losses losses;
 
@@ -84,6 +86,25 @@ static void engine_stats_members(struct engine *engine, uint32_t place, struct s
 	}
 }
 
+/* Counters of cases, and the rule table. */
+static void engine_stats_policy(const struct engine *engine, uint32_t g, struct stats_group *to)
+{
+	const struct policy_group *group = &engine->policy->policy.groups[g];
+	const struct engine_data *data = &engine->policy->data;
+
+	to->has_table = group->table != GROUP_NONE;
+	if (to->has_table)
+		to->rule_cnt = table_cnt(data->sides[data->side].tables[group->table]);
+	to->counter_cnt = group->counter_cnt;
+	for (uint32_t i = 0; i < group->counter_cnt; i++) {
+		struct policy_count count = engine_sum_count(engine->policy, g, i);
+
+		to->counters[i] = (struct stats_counter){.name = group->spec->counters[i],
+							 .packets = count.packets,
+							 .bytes = count.bytes};
+	}
+}
+
 static void engine_stats_group(struct engine *engine, uint32_t g, struct stats *stats)
 {
 	const struct config_group *group = &engine->config->groups[g];
@@ -92,8 +113,9 @@ static void engine_stats_group(struct engine *engine, uint32_t g, struct stats *
 	struct stats_group *to = &stats->groups[g];
 
 	to->name = group->name;
-	to->match = group->match ? group->match : "";
-	to->steer = method_name(group->steer);
+	to->match = group->spec.when.match ? group->spec.when.match : "";
+	to->steer = method_name(group->spec.steer.method);
+	to->spec = &group->spec;
 	to->members_max = group->members_max;
 	to->left_cnt = state->left_cnt;
 	to->left_sum = &state->left_sum;
@@ -106,9 +128,11 @@ static void engine_stats_group(struct engine *engine, uint32_t g, struct stats *
 
 		to->offered += counter_read(&from->offered);
 		to->no_member += counter_read(&from->no_member);
+		to->dropped += counter_read(&from->dropped);
 		to->packets += counter_read(&from->packets);
 		to->bytes += counter_read(&from->bytes);
 	}
+	engine_stats_policy(engine, g, to);
 }
 
 int engine_stats(struct engine *engine, struct stats *stats)

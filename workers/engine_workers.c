@@ -29,7 +29,7 @@ static uint32_t engine_reserve(const struct engine *engine)
 /* Members of a group that have or may have rings. */
 static uint32_t engine_group_rings(const struct engine *engine, const struct config_group *group)
 {
-	return (engine_in_worker(group) ? 0 : group->members) +
+	return (engine_in_worker(group) ? 0 : config_group_built_in(group)) +
 	       (engine->options.join ? group->members_max : 0);
 }
 
@@ -128,7 +128,11 @@ static int engine_make_fanout(struct engine *engine, struct worker *worker, stru
 	struct fanout *fanout = &worker->fanout;
 	size_t room = engine->outlet_max;
 
-	fanout->policy = engine->policy;
+	if (classify_init(&worker->classify, worker->id, engine->config->workers.flow_cache))
+		return xfq_error_set(error, -ENOMEM, "no memory for a flow cache of %u flows",
+				     engine->config->workers.flow_cache);
+	fanout->classify = &worker->classify;
+	fanout->policy = &engine->policy->policy;
 	fanout->frames = &worker->umem.frames;
 	fanout->umem = worker->umem.base;
 	fanout->outlets = aligned_alloc(64, (room * sizeof(*fanout->outlets) + 63) / 64 * 64);
@@ -152,7 +156,7 @@ static int engine_make_worker(struct engine *engine, uint32_t id, uint32_t frame
 	worker->cpu = engine->plan[id].cpu;
 	worker->node = engine->plan[id].node;
 	worker->idle = engine->config->workers.idle;
-	worker->hash_seed = engine->policy->hash_seed;
+	worker->hash_seed = engine->policy->policy.hash_seed;
 	worker->bare = engine->options.bare_threads;
 	worker->notice_fd = engine->notice_fd;
 	worker->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -185,10 +189,28 @@ uint32_t engine_places(const struct engine *engine, const struct config *config)
 	for (uint32_t i = 0; i < config->group_cnt; i++) {
 		const struct config_group *group = &config->groups[i];
 
-		places += group->members + ENGINE_CALLBACKS_MAX +
+		places += config_group_built_in(group) + ENGINE_CALLBACKS_MAX +
 			  (engine->options.join ? group->members_max : 0);
 	}
 	return places;
+}
+
+/* Give the workers what they read of the policy; none runs yet. */
+static int engine_begin_policy(struct engine *engine, struct xfq_error *error)
+{
+	struct engine_policy *policy = engine->policy;
+	int code = engine_make_states(engine, policy, engine->config, NULL, NULL, error);
+
+	for (uint32_t w = 0; w < engine->worker_cnt && code == 0; w++) {
+		struct worker *worker = &engine->workers[w];
+
+		worker->fanout.state = &policy->states[w];
+		worker->fanout.data = engine_data_now(&policy->data);
+		worker->classify.tunnels = policy->tunnels[w];
+	}
+	if (code == 0)
+		engine_gave_tunnels(engine, policy);
+	return code;
 }
 
 int engine_make_workers(struct engine *engine, uint32_t frame_size, struct xfq_error *error)
@@ -211,7 +233,7 @@ int engine_make_workers(struct engine *engine, uint32_t frame_size, struct xfq_e
 		engine->workers[i].event_fd = engine->workers[i].changed_fd = -1;
 	for (uint32_t i = 0; i < engine->worker_cnt && code == 0; i++)
 		code = engine_make_worker(engine, i, frames, frame_size, error);
-	return code;
+	return code ? code : engine_begin_policy(engine, error);
 }
 
 int engine_open_ports(struct engine *engine, uint32_t interface, struct xfq_error *error)
@@ -269,6 +291,7 @@ void engine_free_workers(struct engine *engine)
 			port_close(&worker->ports[p]);
 		free(worker->ports);
 		waker_destroy(&worker->waker);
+		classify_destroy(&worker->classify);
 		free(worker->fanout.outlets);
 		free(worker->fanout.touched);
 		free(worker->fanout.rings);

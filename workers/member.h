@@ -36,9 +36,10 @@ struct member {
 	uint32_t group; /* place of its group */
 	uint32_t id;    /* in its group; not used again */
 	uint16_t weight;
-	bool stand_in; /* has the group's packets only while no application has joined it */
-	bool faulty;   /* a worker has detached it; the wiring knows */
-	bool withheld; /* is not on the roster: a reload will put it there, or takes it out */
+	uint32_t classes; /* a bit for each class of its group that it is of */
+	bool stand_in;    /* has the group's packets only while no application has joined it */
+	bool faulty;      /* a worker has detached it; the wiring knows */
+	bool withheld;    /* is not on the roster: a reload will put it there, or takes it out */
 	uint32_t ring_slots, quota;
 	uint32_t worker_cnt;
 	struct shm rings, cons;

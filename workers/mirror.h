@@ -10,7 +10,7 @@
  * within mirror_enter() and mirror_leave() is attached there. Its namespace has no name: it ends
  * with this process, however that ends, and the pair with it. The host's packets stay as they are.
  * The pair's features are off, so that what comes out is as on the wire: cut into segments, with
- *its checksums and tags. One thread, the same for all calls.
+ * its checksums and tags. One thread, the same for all calls.
  */
 #ifndef WORKERS_MIRROR_H
 #define WORKERS_MIRROR_H

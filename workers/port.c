@@ -116,7 +116,15 @@ int port_open_packet(struct port *port, const struct port_options *options, stru
 	port->queue = options->queue;
 	port->copies = true;
 	port->fd = port->packet.fd;
+	port_set_filter(port, options->filter);
 	return code;
+}
+
+void port_set_filter(struct port *port, const struct filter *filter)
+{
+	/* where there is a program, its metadata says what becomes of them */
+	if (port->copies)
+		first_pass_notes_set(&port->packet.notes, filter);
 }
 
 void port_close(struct port *port)

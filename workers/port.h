@@ -49,9 +49,10 @@ struct port_options {
 	const char *interface_name;
 	uint32_t interface; /* place in the config */
 	uint32_t queue;
-	bool zero_copy; /* refuse anything else */
-	bool generic;   /* the program runs in generic mode, which can only copy */
-	int notes;      /* of the program, loader_notes(): a duplicate is kept */
+	bool zero_copy;              /* refuse anything else */
+	bool generic;                /* the program runs in generic mode, which can only copy */
+	int notes;                   /* of the program, loader_notes(): a duplicate is kept */
+	const struct filter *filter; /* of packet sockets: how fragments are treated */
 };
 
 /* What the kernel lost of a port's packets (XDP_STATISTICS). */
@@ -74,6 +75,10 @@ int port_open(struct port *port, const struct umem *umem, const struct port_opti
  * done with port->packet is af_packet.h. */
 int port_open_packet(struct port *port, const struct port_options *options,
 		     struct xfq_error *error);
+
+/* Another filter judges what comes: fragments are treated as it says. The worker thread, or the
+ * wiring before there is one. */
+void port_set_filter(struct port *port, const struct filter *filter);
 
 /* Close and unregister; safe on zeroed memory. Frames in the kernel's hands are lost with it. */
 void port_close(struct port *port);

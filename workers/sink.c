@@ -82,11 +82,13 @@ static void sink_write(struct sink_file *file, const struct packet *pkts, const 
 	pthread_mutex_unlock(&file->lock);
 }
 
-void sink_consume(void *context, const struct packet *pkts, const uint8_t *index, uint32_t cnt)
+void sink_consume(void *context, const struct packet *pkts, const uint32_t *marks,
+		  const uint8_t *index, uint32_t cnt)
 {
 	struct sink *sink = context;
 	uint64_t bytes = 0;
 
+	(void)marks;
 	for (uint32_t i = 0; i < cnt; i++)
 		bytes += pkts[index[i]].meta->wire_len;
 	if (sink->file)

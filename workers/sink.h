@@ -49,6 +49,7 @@ int sink_file_close(struct sink_file *file, uint64_t received, uint64_t lost,
 		    struct xfq_error *error);
 
 /* A packet_consumer; `context` is the struct sink. */
-void sink_consume(void *context, const struct packet *pkts, const uint8_t *index, uint32_t cnt);
+void sink_consume(void *context, const struct packet *pkts, const uint32_t *marks,
+		  const uint8_t *index, uint32_t cnt);
 
 #endif

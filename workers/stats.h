@@ -6,10 +6,11 @@
  *
  *	verdicts of a packet seen        exactly one
  *	steer                          = sum over workers of received + rx_dropped + rx_ring_full
- *	group packets                  = offered + no_member; in broadcast, offered counts a packet
- *	                                 once for each member there was
- *	group offered                  = sum over its members, those that left too, of packets and
- *	                                 each kind of loss
+ *	group packets                  = offered + no_member + dropped, where each
+ *	                                 goes to one member at most; a packet that
+ *	                                 several get is offered once for each
+ *	group offered                  = sum over its members, those that left too,
+ *	                                 of packets and each kind of loss
  *	member packets                 = consumed + discarded + queued
  *	frames total                   = free + kernel + worker + held + tx; this one always holds
  */
@@ -40,10 +41,13 @@ struct stats_worker {
 	uint64_t rx_dropped, rx_ring_full, fill_empty; /* of its ports; see struct port_losses */
 	uint64_t cut; /* received, but cut to a frame; of packet sockets */
 	uint64_t reparsed, sleeps, faulty;
+	uint64_t cache_hits,
+		cache_misses; /* of its flow cache, which is not asked of every packet */
 };
 
 struct stats_member {
 	uint32_t id, weight, ring_slots;
+	uint32_t classes; /* a bit for each class of its group */
 	const char *kind; /* "worker", "thread", "joining" or "joined"; of who left: why it did */
 	bool stand_in;    /* its turn comes when no application is there */
 	int32_t pid;      /* of a joined one */
@@ -54,10 +58,20 @@ struct stats_member {
 	uint64_t unwritten; /* consumed, but its capture file could not be written */
 };
 
+struct stats_counter {
+	const char *name;
+	uint64_t packets, bytes;
+};
+
 struct stats_group {
 	const char *name, *match, *steer; /* match: "" for every packet */
-	uint64_t packets, bytes, offered, no_member;
-	uint32_t members_max; /* that may join */
+	const struct group_spec *spec;    /* the names of its classes */
+	uint64_t packets, bytes, offered, no_member, dropped;
+	bool has_table;
+	uint32_t rule_cnt; /* of its rule table */
+	uint32_t counter_cnt;
+	struct stats_counter counters[GROUP_COUNTERS_MAX]; /* of its cases */
+	uint32_t members_max;                              /* that may join */
 	uint32_t member_cnt;
 	struct stats_member *members; /* in one array for all groups */
 	uint32_t left_cnt;            /* that joined and left */

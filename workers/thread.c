@@ -7,6 +7,10 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+/* Whatever the limit of the process is: a burst of a policy with hundreds of expressions takes up
+ * to half a megabyte (UNIT_SCRATCH_MAX, NATIVE_FRAME_BYTES_MAX). */
+#define THREAD_STACK_BYTES (2u << 20)
+
 int thread_start(pthread_t *thread, int cpu, void *(*run)(void *), void *argument)
 {
 	pthread_attr_t attributes;
@@ -15,6 +19,7 @@ int thread_start(pthread_t *thread, int cpu, void *(*run)(void *), void *argumen
 	int code;
 
 	pthread_attr_init(&attributes);
+	pthread_attr_setstacksize(&attributes, THREAD_STACK_BYTES);
 	if (cpu >= 0) {
 		CPU_ZERO(&cpus);
 		CPU_SET(cpu, &cpus);

@@ -93,6 +93,26 @@ static void worker_burst(struct worker *worker, const struct packet *pkts, uint3
 	counter_add(&worker->bytes, bytes);
 }
 
+static void worker_set_rosters(struct fanout *fanout, uint32_t group, const struct rosters *rosters)
+{
+	/* the last is of those who get what is for all */
+	fanout_set_roster(fanout, group, &rosters->of_class[rosters->class_cnt - 1]);
+	fanout_set_classes(fanout, group, rosters->of_class);
+	fanout_set_seats(fanout, group, &rosters->all);
+}
+
+static void worker_set_policy(struct worker *worker, const struct worker_change *change)
+{
+	struct fanout *fanout = &worker->fanout;
+
+	if (change->tunnels && !worker->classify.tunnels)
+		worker->classify.tunnels = change->tunnels[worker->id];
+	fanout_set_policy(fanout, change->policy, &change->states[worker->id]);
+	for (uint32_t place = 0; change->rosters && place < POLICY_PLACES_MAX; place++)
+		if (change->rosters[place])
+			worker_set_rosters(fanout, place, change->rosters[place]);
+}
+
 /* Change the policy; WORKER_POLICY_SETTLE where nothing is left of before. */
 static void worker_change_policy(struct worker *worker, const struct worker_change *change)
 {
@@ -102,7 +122,7 @@ static void worker_change_policy(struct worker *worker, const struct worker_chan
 	case WORKER_POLICY_KEEP:
 		break;
 	case WORKER_POLICY_SET:
-		fanout_set_policy(fanout, change->policy);
+		worker_set_policy(worker, change);
 		if (worker->replay &&
 		    judge_replace(&worker->replay->judge, change->filter,
 				  change->policy->generation, &worker->replay->error))
@@ -113,6 +133,8 @@ static void worker_change_policy(struct worker *worker, const struct worker_chan
 		break;
 	case WORKER_POLICY_SETTLE:
 		fanout_settle(fanout);
+		for (uint32_t p = 0; p < worker->port_cnt; p++)
+			port_set_filter(&worker->ports[p], change->filter);
 		break;
 	}
 }
@@ -141,12 +163,15 @@ static void worker_change(struct worker *worker, const struct worker_change *cha
 		waker_set(&worker->waker, change->attach, change->wake_fd);
 	}
 	if (change->roster && change->begin)
-		fanout_begin_group(fanout, change->group, change->roster);
-	else if (change->roster)
-		fanout_set_roster(fanout, change->group, change->roster);
+		fanout_begin_group(fanout, change->group,
+				   &change->roster->of_class[change->roster->class_cnt - 1]);
+	if (change->roster)
+		worker_set_rosters(fanout, change->group, change->roster);
 	if (change->quotas)
 		worker_change_quotas(worker, change->quotas);
 	worker_change_policy(worker, change);
+	if (change->data)
+		fanout_set_data(fanout, change->data);
 	worker_census_write(worker);
 }
 

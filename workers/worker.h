@@ -9,6 +9,7 @@
 #ifndef WORKERS_WORKER_H
 #define WORKERS_WORKER_H
 
+#include "steering/classify.h"
 #include "steering/fanout.h"
 #include "workers/config.h"
 #include "workers/port.h"
@@ -41,23 +42,31 @@ enum worker_policy {
 };
 
 /*
- * A change of members or of the policy, made by a worker between two bursts: all of it, or nothing
- * yet. First the detaching, then the attaching, then the roster, the quotas and the policy.
+ * A change of members, of the policy or of its data, made by a worker between two bursts: all of
+ * it, or nothing yet. First the detaching, then the attaching, the roster, the quotas, the policy,
+ * then data and classes.
  */
 struct worker_change {
 	enum worker_policy policy_change;
-	const struct policy *policy; /* of WORKER_POLICY_SET */
-	const struct filter *filter; /* of a capture file's first pass, from WORKER_POLICY_SET on */
-	const uint32_t *quotas;      /* of all outlets, 0: as it was; NULL: all as they were */
-	uint32_t hush;               /* outlet whose member is woken no more; FANOUT_NONE: none */
-	uint32_t close;              /* outlet whose member sees that nothing more comes */
-	uint32_t detach;             /* outlet; FANOUT_NONE: none */
-	uint32_t attach;             /* outlet; FANOUT_NONE: none */
-	const struct outlet *outlet; /* of attach; copied */
-	int wake_fd;                 /* of attach: where a message wakes the member; -1: never */
-	uint32_t group;              /* its place */
-	const struct roster *roster; /* of `group` from now on; NULL: as it was */
-	bool begin;                  /* `group` is new there */
+	const struct policy *policy;       /* of WORKER_POLICY_SET */
+	const struct policy_state *states; /* of it, by worker */
+	struct tunnels *const *tunnels; /* and room for inner packets, by worker, where it has none;
+					 * NULL: it has, or needs none. The worker's from then on */
+	const struct rosters *const *rosters; /* and of groups whose classes are others by it, by
+					       * place, NULL: as they were */
+	const struct policy_data *data;       /* from now on; NULL: as it was */
+	const struct filter *filter;  /* of a capture file's first pass, from WORKER_POLICY_SET on;
+				       * of ports, from WORKER_POLICY_SETTLE on */
+	const uint32_t *quotas;       /* of all outlets, 0: as it was; NULL: all as they were */
+	uint32_t hush;                /* outlet whose member is woken no more; FANOUT_NONE: none */
+	uint32_t close;               /* outlet whose member sees that nothing more comes */
+	uint32_t detach;              /* outlet; FANOUT_NONE: none */
+	uint32_t attach;              /* outlet; FANOUT_NONE: none */
+	const struct outlet *outlet;  /* of attach; copied */
+	int wake_fd;                  /* of attach: where a message wakes the member; -1: never */
+	uint32_t group;               /* its place */
+	const struct rosters *roster; /* of `group` from now on; NULL: as they were */
+	bool begin;                   /* `group` is new there */
 };
 
 /* A change of nothing. */
@@ -80,6 +89,7 @@ struct worker {
 	uint32_t port_cnt;
 	struct replay *replay; /* the caller's; NULL: no capture file */
 	struct fanout fanout;
+	struct classify classify; /* of the fan-out */
 	uint64_t hash_seed;
 	struct waker waker;      /* of the members of all outlets */
 	int event_fd;            /* eventfd: wakes the worker itself */

@@ -296,3 +296,38 @@ void first_pass_parse(uint64_t hash_seed, const uint8_t *data, uint32_t len, uin
 {
 	first_pass_parse_noted(hash_seed, -1, data, len, wire_len, meta);
 }
+
+int first_pass_notes_create(struct first_pass_notes *notes)
+{
+	*notes = (struct first_pass_notes){0};
+	return first_pass_make_notes(&notes->notes);
+}
+
+void first_pass_notes_set(struct first_pass_notes *notes, const struct filter *filter)
+{
+	notes->follow = filter->fragments;
+	notes->orphans = filter->orphans;
+}
+
+void first_pass_notes_destroy(struct first_pass_notes *notes)
+{
+	lru_destroy(&notes->notes);
+	*notes = (struct first_pass_notes){0};
+}
+
+void first_pass_parse_following(uint64_t hash_seed, struct first_pass_notes *notes, uint64_t now_ns,
+				const uint8_t *data, uint32_t len, uint32_t wire_len,
+				struct xfq_meta *meta)
+{
+	struct xdp_judged judged;
+
+	parse_packet(NULL, data, data + len, wire_len, &judged.meta, &judged.key);
+	judged.now_ns = now_ns;
+	if (notes->follow && (judged.meta.flags & XFQ_META_FRAGMENT))
+		(void)first_pass_note(&notes->notes, notes->orphans, hash_seed, &judged);
+	else
+		judged.meta.flow_hash =
+			flow_hash(&judged.meta, &judged.key, data, data + len, hash_seed);
+	*meta = judged.meta;
+	meta->rule = XFQ_RULE_DEFAULT;
+}

@@ -7,8 +7,10 @@
 #define XDP_FIRST_PASS_H
 
 #include "xdp/filter.h"
+#include "xdp/lru.h"
 #include "xdp/shunt_table.h"
 #include "xdp/xdp_abi.h"
+#include <stdbool.h>
 #include <stdint.h>
 #include <xfq/packet.h>
 
@@ -59,5 +61,30 @@ void first_pass_parse(uint64_t hash_seed, const uint8_t *data, uint32_t len, uin
  * it has noted in its map fragment_notes, `notes`; -1: there is none. */
 void first_pass_parse_noted(uint64_t hash_seed, int notes, const uint8_t *data, uint32_t len,
 			    uint32_t wire_len, struct xfq_meta *meta);
+
+/* What a source remembers of fragments whose packets are judged in the kernel, but parsed here.
+ * Owned by one thread. */
+struct first_pass_notes {
+	struct lru notes; /* owned */
+	bool follow;      /* false: fragments are hashed by their addresses */
+	enum xdp_orphan orphans;
+};
+
+/* Make room, once and for all filters; nothing follows yet. 0 or -ENOMEM; the caller owes a
+ * first_pass_notes_destroy() either way. */
+int first_pass_notes_create(struct first_pass_notes *notes);
+
+/* From now on fragments are treated as a filter says, which is not looked at later. What was noted
+ * stays. */
+void first_pass_notes_set(struct first_pass_notes *notes, const struct filter *filter);
+
+/* Safe on zeroed memory. */
+void first_pass_notes_destroy(struct first_pass_notes *notes);
+
+/* The same as first_pass_parse() with fragments that follow their flow, at `now_ns` of the packets'
+ * own time. Nothing is taken out: orphans that come here are hashed by their addresses. */
+void first_pass_parse_following(uint64_t hash_seed, struct first_pass_notes *notes, uint64_t now_ns,
+				const uint8_t *data, uint32_t len, uint32_t wire_len,
+				struct xfq_meta *meta);
 
 #endif

@@ -34,28 +34,40 @@ bool first_pass_over(struct first_pass_state *state, uint32_t index,
 	return false;
 }
 
-bool first_pass_follow(struct first_pass_state *state, enum xdp_orphan orphans, uint64_t seed,
-		       struct xdp_judged *judged)
+int first_pass_make_notes(struct lru *notes)
+{
+	return lru_create(notes, FRAGMENT_DATAGRAMS, sizeof(struct fragment_key),
+			  sizeof(struct fragment_note));
+}
+
+bool first_pass_note(struct lru *notes, enum xdp_orphan orphans, uint64_t seed,
+		     struct xdp_judged *judged)
 {
 	struct fragment_note mine, *there = NULL, *note = NULL;
 	struct fragment_key key;
 	bool known;
 
-	if (!state->notes_made) {
-		(void)lru_create(&state->notes, FRAGMENT_DATAGRAMS, sizeof(key), sizeof(mine));
-		state->notes_made = true;
-	}
 	fragment_key_make(&key, judged);
-	if (state->notes.entries)
-		there = lru_find(&state->notes, &key);
+	if (notes->entries)
+		there = lru_find(notes, &key);
 	if (there && fragment_fresh(there, judged->now_ns))
 		note = there;
 	known = fragment_judge(judged, note, judged->now_ns, seed, &mine);
-	if (state->notes.entries && fragment_leaves(judged, note, known, (__u8)orphans)) {
-		there = lru_put(&state->notes, &key);
+	if (notes->entries && fragment_leaves(judged, note, known, (__u8)orphans)) {
+		there = lru_put(notes, &key);
 		*there = mine;
 	}
 	return known;
+}
+
+bool first_pass_follow(struct first_pass_state *state, enum xdp_orphan orphans, uint64_t seed,
+		       struct xdp_judged *judged)
+{
+	if (!state->notes_made) {
+		(void)first_pass_make_notes(&state->notes);
+		state->notes_made = true;
+	}
+	return first_pass_note(&state->notes, orphans, seed, judged);
 }
 
 void first_pass_carry_limits(struct first_pass_state *state, const struct filter *from,

@@ -29,7 +29,16 @@ struct first_pass_state {
 bool first_pass_over(struct first_pass_state *state, uint32_t index,
 		     const struct filter_limit *limit, const struct xdp_judged *judged);
 
-/* Give a fragment the hash of its datagram. False: its first fragment is not known. */
+/* Room for the notes of FRAGMENT_DATAGRAMS datagrams. 0 or -ENOMEM; the caller owes an
+ * lru_destroy() either way. */
+int first_pass_make_notes(struct lru *notes);
+
+/* Give a fragment the hash of its datagram, by its note in `notes`, or leave one there; without
+ * room, no note is found. False: its first fragment is not known. */
+bool first_pass_note(struct lru *notes, enum xdp_orphan orphans, uint64_t seed,
+		     struct xdp_judged *judged);
+
+/* The same by the notes of the first pass. */
 bool first_pass_follow(struct first_pass_state *state, enum xdp_orphan orphans, uint64_t seed,
 		       struct xdp_judged *judged);
 

@@ -170,13 +170,13 @@ json_t *command_set_list(struct instance *instance, const json_t *request, struc
 /* --- add, del, flush -------------------------------------------------------------------------- */
 
 /* Exchange all members: that makes maps. 0 or -errno with a sentence. */
-static int command_set_replace(const struct engine_set_target *target, uint32_t place,
-			       struct set *set, struct set *with, struct xfq_error *error)
+static int command_set_replace(struct instance *instance, uint32_t place, struct set *with,
+			       struct xfq_error *error)
 {
 	int code;
 
 	privileges_raise();
-	code = setmaps_replace(&target->maps, place, set, with, error);
+	code = engine_replace_members(&instance->engine, place, with, error);
 	privileges_lower();
 	return code;
 }
@@ -185,30 +185,28 @@ json_t *command_set_add(struct instance *instance, const json_t *request, struct
 {
 	struct engine_set_target target;
 	struct set_member *members = NULL;
-	size_t cnt, added = 0;
+	size_t cnt;
 	uint64_t expires_ns;
 	uint32_t place;
 	struct set *set = command_set_of(instance, request, &place, error);
-	int code = 0;
+	int added;
 
 	if (!set || !command_set_expiry(request, &expires_ns, error) ||
-	    engine_set_target(&instance->engine, &target, error))
+	    engine_set_target(&instance->engine, place, &target, error))
 		return NULL;
 	members = command_set_members(set, request, &cnt, error);
 	if (!members)
 		return NULL;
 	privileges_raise();
-	for (size_t i = 0; i < cnt && code >= 0; i++) {
+	for (size_t i = 0; i < cnt; i++)
 		members[i].expires_ns = expires_ns;
-		code = setmaps_add(&target.maps, place, set, &members[i], error);
-		added += code == 1;
-	}
+	added = engine_add_members(&instance->engine, place, members, (uint32_t)cnt, error);
 	privileges_lower();
 	free(members);
-	if (code < 0)
+	if (added < 0)
 		return NULL;
 	return command_set_answer(json_pack("{s:I, s:I, s:I}", "added", (json_int_t)added,
-					    "renewed", (json_int_t)(cnt - added), "members",
+					    "renewed", (json_int_t)cnt - added, "members",
 					    (json_int_t)set->cnt),
 				  error);
 }
@@ -217,27 +215,24 @@ json_t *command_set_del(struct instance *instance, const json_t *request, struct
 {
 	struct engine_set_target target;
 	struct set_member *members = NULL;
-	size_t cnt, removed = 0;
+	size_t cnt;
 	uint32_t place;
 	struct set *set = command_set_of(instance, request, &place, error);
-	int code = 0;
+	int removed;
 
-	if (!set || engine_set_target(&instance->engine, &target, error))
+	if (!set || engine_set_target(&instance->engine, place, &target, error))
 		return NULL;
 	members = command_set_members(set, request, &cnt, error);
 	if (!members)
 		return NULL;
 	privileges_raise();
-	for (size_t i = 0; i < cnt && code >= 0; i++) {
-		code = setmaps_del(&target.maps, place, set, &members[i].key, error);
-		removed += code == 1;
-	}
+	removed = engine_del_members(&instance->engine, place, members, (uint32_t)cnt, error);
 	privileges_lower();
 	free(members);
-	if (code < 0)
+	if (removed < 0)
 		return NULL;
 	return command_set_answer(json_pack("{s:I, s:I, s:I}", "removed", (json_int_t)removed,
-					    "absent", (json_int_t)(cnt - removed), "members",
+					    "absent", (json_int_t)cnt - removed, "members",
 					    (json_int_t)set->cnt),
 				  error);
 }
@@ -250,10 +245,10 @@ json_t *command_set_flush(struct instance *instance, const json_t *request, stru
 	struct set empty = {.type = set ? set->type : SET_NET};
 	json_int_t removed;
 
-	if (!set || engine_set_target(&instance->engine, &target, error))
+	if (!set || engine_set_target(&instance->engine, place, &target, error))
 		return NULL;
 	removed = set->cnt;
-	if (command_set_replace(&target, place, set, &empty, error))
+	if (command_set_replace(instance, place, &empty, error))
 		return NULL;
 	set_destroy(&empty);
 	return command_set_answer(json_pack("{s:I}", "removed", removed), error);
@@ -284,7 +279,7 @@ int command_set_load_begin(struct instance *instance, const json_t *request, uin
 
 	(void)data_len;
 	if (!set || !command_set_expiry(request, &expires_ns, error) ||
-	    engine_set_target(&instance->engine, &target, error))
+	    engine_set_target(&instance->engine, place, &target, error))
 		return error->code;
 	load = calloc(1, sizeof(*load));
 	if (!load)
@@ -406,8 +401,8 @@ json_t *command_set_load_end(struct instance *instance, void *state, struct xfq_
 	}
 	set = instance->config->sets[place];
 	if (command_set_join(load, set, error) ||
-	    engine_set_target(&instance->engine, &target, error) ||
-	    command_set_replace(&target, place, set, &load->with, error))
+	    engine_set_target(&instance->engine, place, &target, error) ||
+	    command_set_replace(instance, place, &load->with, error))
 		return NULL;
 	return command_set_answer(
 		json_pack("{s:b, s:I}", "loaded", 1, "members", (json_int_t)set->cnt), error);

@@ -4,6 +4,7 @@
 #include "apps/instance/command_reload.h"
 #include "apps/instance/command_set.h"
 #include "apps/instance/command_shunt.h"
+#include "apps/instance/command_table.h"
 
 /* What this instance understands. */
 static json_t *commands_list(struct instance *instance, const json_t *request,
@@ -34,5 +35,14 @@ const struct command_entry commands_table[] = {
 	 .data = command_set_load_data,
 	 .end = command_set_load_end,
 	 .free = command_set_load_free},
+	{.name = "table-list", .run = command_table_list},
+	{.name = "table-add", .run = command_table_add},
+	{.name = "table-del", .run = command_table_del},
+	{.name = "table-flush", .run = command_table_flush},
+	{.name = "table-load",
+	 .begin = command_table_load_begin,
+	 .data = command_table_load_data,
+	 .end = command_table_load_end,
+	 .free = command_table_load_free},
 	{.name = NULL},
 };

@@ -10,9 +10,10 @@
 typedef void config_advice(void *context, uint32_t line, const char *text);
 
 /*
- * Tell everything that is odd: rules behind one that matches every packet, groups that can never
- * get one, steering that takes packets from this host. Looks at the addresses of this machine's
- * interfaces; set-up only.
+ * Tell everything that is odd: rules and cases behind one that decides of all they ask for, groups
+ * that can never get a packet, classes that nothing names, groups whose claims are every packet,
+ * steering that takes packets from this host. Looks at the addresses of this machine's interfaces;
+ * set-up only.
  */
 void config_advise(const struct config *config, config_advice *say, void *context);
 

@@ -76,6 +76,15 @@ int config_file_read(const char *path, size_t max, bool regular, char **text, si
 	return code;
 }
 
+char *config_file_path(const char *dir, const char *file)
+{
+	char *path;
+
+	if (file[0] == '/' || strcmp(dir, ".") == 0 || dir[0] == '\0')
+		return strdup(file);
+	return asprintf(&path, "%s/%s", dir, file) < 0 ? NULL : path;
+}
+
 const char *config_file_problem(int code, size_t max, char *to, size_t room)
 {
 	if (code == -EISDIR)

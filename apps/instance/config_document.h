@@ -17,7 +17,7 @@
 #include <yaml.h>
 
 #define CONFIG_FILE_BYTES_MAX     (16u << 20) /* of a configuration file */
-#define CONFIG_SET_FILE_BYTES_MAX (64u << 20) /* of a set's file: some three million prefixes */
+#define CONFIG_SET_FILE_BYTES_MAX (64u << 20) /* of a set's or a table's file */
 #define CONFIG_VALUES_MAX         (1u << 20)  /* scalars, lists and mappings of a document */
 #define CONFIG_ANCHORS_MAX        1000        /* anchors and aliases of a document */
 #define CONFIG_DEPTH_MAX          64          /* lists and mappings within each other */
@@ -32,6 +32,10 @@ int config_file_read(const char *path, size_t max, bool regular, char **text, si
 
 /* A sentence for what config_file_read() returned; `room` bytes at `to`. Returns `to`. */
 const char *config_file_problem(int code, size_t max, char *to, size_t room);
+
+/* The path of a file that a configuration in the folder `dir` names. The caller frees it; NULL: no
+ * memory. */
+char *config_file_path(const char *dir, const char *file);
 
 /*
  * Build the one YAML document of a text. Returns 0, and the caller deletes the document with

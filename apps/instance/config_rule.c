@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "apps/instance/config_rule.h"
+#include "apps/instance/config_set.h"
 #include <errno.h>
 #include <netinet/in.h>
 #include <stdio.h>
@@ -129,59 +130,16 @@ static void config_rule_read_match(struct config_reader *reader, int node, void 
 
 /* --- sets ------------------------------------------------------------------------------------ */
 
-static void config_rule_read_set(struct config_reader *reader, int node, void *object)
-{
-	struct config_rule *rule = object;
-	const char *name = config_text(reader, node, 4096);
-
-	if (!name)
-		return;
-	for (uint32_t i = 0; i < rule->config->set_cnt; i++) {
-		if (strcmp(rule->config->sets[i]->name, name) == 0) {
-			rule->rule.set = i;
-			rule->rule.fields |= FILTER_SET;
-			return;
-		}
-	}
-	config_fail(reader, node, "there is no set \"%.48s\" in filter.sets", name);
-}
-
-static const struct config_word config_rule_fields[] = {
-	{"src", XDP_FIELD_SRC, NULL},
-	{"dst", XDP_FIELD_DST, NULL},
-	{"either", XDP_FIELD_SRC | XDP_FIELD_DST, NULL},
-	{NULL, 0, NULL},
-};
-
-enum { CONFIG_IN_SET = 0, CONFIG_IN_FIELD };
-static const struct config_key config_in_keys[] = {
-	[CONFIG_IN_SET] = {.name = "set",
-			   .kind = CONFIG_KIND_READ,
-			   .required = true,
-			   .read = config_rule_read_set},
-	[CONFIG_IN_FIELD] = {.name = "field",
-			     CONFIG_MEMBER(struct config_rule, rule.set_fields),
-			     .words = config_rule_fields},
-	{.name = NULL},
-};
-
 static void config_rule_read_in(struct config_reader *reader, int node, void *object)
 {
 	struct config_rule *rule = object;
-	const struct set *set;
-	int at[CONFIG_KEYS_MAX];
-	size_t mark;
+	struct config_in in;
 
-	if (!config_map_read(reader, node, config_in_keys, object, at))
+	if (!config_in_read(reader, node, rule->config, false, &in))
 		return;
-	set = (rule->rule.fields & FILTER_SET) ? rule->config->sets[rule->rule.set] : NULL;
-	mark = config_path_push(reader, ".field");
-	if (set && set->type == SET_FLOW && at[CONFIG_IN_FIELD] != 0)
-		config_fail(reader, at[CONFIG_IN_FIELD],
-			    "a set of flows has both ends of each; leave field out");
-	else if (!(set && set->type == SET_FLOW) && at[CONFIG_IN_FIELD] == 0)
-		config_fail(reader, node, "is missing");
-	config_path_pop(reader, mark);
+	rule->rule.set = in.set;
+	rule->rule.set_fields = in.fields;
+	rule->rule.fields |= FILTER_SET;
 }
 
 /* --- limits and ways back -------------------------------------------------------------------- */

@@ -21,17 +21,42 @@ uint32_t config_node_line(struct config_reader *reader, int node)
 	return found ? (uint32_t)found->start_mark.line + 1 : 1;
 }
 
-void config_fail(struct config_reader *reader, int node, const char *format, ...)
+yaml_node_type_t config_node_type(struct config_reader *reader, int node)
+{
+	const yaml_node_t *found = yaml_document_get_node(reader->document, node);
+
+	return found ? found->type : YAML_NO_NODE;
+}
+
+static void __attribute__((format(printf, 4, 0)))
+config_fail_text(struct config_reader *reader, int node, const char *key, const char *format,
+		 va_list args)
 {
 	uint32_t line = config_node_line(reader, node);
 	char text[1024];
+
+	vsnprintf(text, sizeof(text), format, args);
+	config_errors_add(reader->errors, reader->file, line, line, "%s%s%s%s%s", reader->path,
+			  key ? "." : "", key ? key : "", key || reader->path[0] ? ": " : "", text);
+}
+
+void config_fail(struct config_reader *reader, int node, const char *format, ...)
+{
 	va_list args;
 
 	va_start(args, format);
-	vsnprintf(text, sizeof(text), format, args);
+	config_fail_text(reader, node, NULL, format, args);
 	va_end(args);
-	config_errors_add(reader->errors, reader->file, line, line, "%s%s%s", reader->path,
-			  reader->path[0] ? ": " : "", text);
+}
+
+void config_fail_key(struct config_reader *reader, int node, const char *key, const char *format,
+		     ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	config_fail_text(reader, node, key, format, args);
+	va_end(args);
 }
 
 size_t config_path_push(struct config_reader *reader, const char *format, ...)

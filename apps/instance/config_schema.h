@@ -19,7 +19,7 @@
 #include <stdint.h>
 #include <yaml.h>
 
-#define CONFIG_KEYS_MAX        16         /* of one table */
+#define CONFIG_KEYS_MAX        24         /* of one table */
 #define CONFIG_VISITS_MAX      (2u << 20) /* values looked at, aliases followed */
 #define CONFIG_PATH_BYTES      256
 #define CONFIG_MATCH_BYTES_MAX 65536 /* of a tcpdump expression; libpcap is given less */
@@ -71,9 +71,16 @@ struct config_key {
 /* The node's line, from 1. */
 uint32_t config_node_line(struct config_reader *reader, int node);
 
+/* What a node is, where a value may be written in several ways. */
+yaml_node_type_t config_node_type(struct config_reader *reader, int node);
+
 /* Add an error at a node's line: "PATH: text". */
 void config_fail(struct config_reader *reader, int node, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
+
+/* The same of a key below the path: "PATH.key: text". */
+void config_fail_key(struct config_reader *reader, int node, const char *key, const char *format,
+		     ...) __attribute__((format(printf, 4, 5)));
 
 /* Add to the path, and cut it back to what it was; what push returned is pop's `mark`. */
 size_t config_path_push(struct config_reader *reader, const char *format, ...)

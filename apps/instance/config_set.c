@@ -4,7 +4,6 @@
 #include "xdp/set_text.h"
 #include <errno.h>
 #include <limits.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -46,16 +45,6 @@ int config_set_parse(struct set *set, const char *file, const char *text, size_t
 	return bad ? -EINVAL : 0;
 }
 
-/* `file`, by itself or below the configuration's folder. The caller frees it; NULL: no memory. */
-static char *config_set_path(const char *dir, const char *file)
-{
-	char *path;
-
-	if (file[0] == '/' || strcmp(dir, ".") == 0 || dir[0] == '\0')
-		return strdup(file);
-	return asprintf(&path, "%s/%s", dir, file) < 0 ? NULL : path;
-}
-
 /* Read the set file that a node names. */
 static void config_set_read_file(struct config_reader *reader, int node, void *object)
 {
@@ -72,7 +61,7 @@ static void config_set_read_file(struct config_reader *reader, int node, void *o
 		config_fail(reader, node, "a configuration that is no file cannot name files");
 		return;
 	}
-	path = config_set_path(reader->dir, file);
+	path = config_file_path(reader->dir, file);
 	if (!path) {
 		reader->out_of_memory = true;
 		return;
@@ -169,4 +158,71 @@ void config_sets_read(struct config_reader *reader, int node, struct config *con
 	config_names_read(reader, node, XDP_SETS_MAX, "sets", config_set_read, config);
 	config->filter.sets = (const struct set *const *)config->sets;
 	config->filter.set_cnt = config->set_cnt;
+}
+
+/* --- membership ------------------------------------------------------------------------------ */
+
+/* A membership being read. */
+struct config_in_draft {
+	struct config_in in;
+	const struct config *config;
+};
+
+static void config_in_read_set(struct config_reader *reader, int node, void *object)
+{
+	struct config_in_draft *draft = object;
+	const char *name = config_text(reader, node, 4096);
+
+	if (!name)
+		return;
+	for (uint32_t i = 0; i < draft->config->set_cnt && !draft->in.found; i++) {
+		draft->in.set = i;
+		draft->in.found = strcmp(draft->config->sets[i]->name, name) == 0;
+	}
+	if (!draft->in.found)
+		config_fail(reader, node, "there is no set \"%.48s\" in filter.sets", name);
+}
+
+static const struct config_word config_in_fields[] = {
+	{"src", XDP_FIELD_SRC, NULL},
+	{"dst", XDP_FIELD_DST, NULL},
+	{"either", XDP_FIELD_SRC | XDP_FIELD_DST, NULL},
+	{NULL, 0, NULL},
+};
+
+/* `not` is the first, and left out where there is no such key. */
+enum { CONFIG_IN_NOT = 0, CONFIG_IN_SET, CONFIG_IN_FIELD };
+static const struct config_key config_in_keys[] = {
+	[CONFIG_IN_NOT] = {.name = "not",
+			   .kind = CONFIG_KIND_BOOL,
+			   CONFIG_MEMBER(struct config_in_draft, in.negated)},
+	[CONFIG_IN_SET] = {.name = "set",
+			   .kind = CONFIG_KIND_READ,
+			   .required = true,
+			   .read = config_in_read_set},
+	[CONFIG_IN_FIELD] = {.name = "field",
+			     CONFIG_MEMBER(struct config_in_draft, in.fields),
+			     .words = config_in_fields},
+	{.name = NULL},
+};
+
+bool config_in_read(struct config_reader *reader, int node, const struct config *config,
+		    bool may_negate, struct config_in *in)
+{
+	struct config_in_draft draft = {.config = config};
+	const int skipped = may_negate ? 0 : CONFIG_IN_SET;
+	int at[CONFIG_KEYS_MAX], field;
+	bool flows;
+
+	if (!config_map_read(reader, node, config_in_keys + skipped, &draft, at))
+		return false;
+	field = at[CONFIG_IN_FIELD - skipped];
+	*in = draft.in;
+	flows = in->found && config->sets[in->set]->type == SET_FLOW;
+	if (flows && field != 0)
+		config_fail_key(reader, field, "field",
+				"a set of flows has both ends of each; leave field out");
+	else if (!flows && field == 0)
+		config_fail_key(reader, node, "field", "is missing");
+	return in->found;
 }

@@ -2,7 +2,6 @@
 /*
  * The named sets of a configuration: `filter.sets`, and the files they name.
  *
-
  *	blocklist: { type: net, file: blocklist.txt }   # type: net | address | port | flow | mac
  *	lab: { type: net, entries: [192.0.2.0/24, "2001:db8::/32"] }
  *	web: { type: port, entries: [80, 8000-8100], hits: true }
@@ -28,7 +27,20 @@
 int config_set_parse(struct set *set, const char *file, const char *text, size_t len, uint32_t at,
 		     struct config_errors *errors);
 
-/* Read `filter.sets` into config->filter, Errors go to the reader. */
+/* Membership of a set: `in: { set: NAME, field: src }`. */
+struct config_in {
+	uint32_t set;   /* number of the config's set */
+	uint8_t fields; /* XDP_FIELD_*; of a set of flows: not used */
+	bool negated;   /* `not: true` */
+	bool found;     /* there is such a set */
+};
+
+/* Read a membership of one of the config's sets, which may be negated or not. Whether there is such
+ * a set. */
+bool config_in_read(struct config_reader *reader, int node, const struct config *config,
+		    bool may_negate, struct config_in *in);
+
+/* Read `filter.sets` into config->filter. Errors go to the reader. */
 void config_sets_read(struct config_reader *reader, int node, struct config *config);
 
 #endif

@@ -1,19 +1,18 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "apps/instance/config_yaml.h"
-#include "apps/instance/config_access.h"
 #include "apps/instance/config_document.h"
 #include "apps/instance/config_filter.h"
+#include "apps/instance/config_group.h"
+#include "apps/instance/config_plugin.h"
 #include "apps/instance/config_schema.h"
-#include "steering/expression.h"
 #include <errno.h>
-#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
-#include <xfq/ring.h>
 
-#define CONFIG_FRAMES_MIN   1024
-#define CONFIG_FRAMES_MAX   1048576
-#define CONFIG_PRIORITY_MAX 10000
+#define CONFIG_FRAMES_MIN     1024
+#define CONFIG_FRAMES_MAX     1048576
+#define CONFIG_PRIORITY_MAX   10000
+#define CONFIG_FLOW_CACHE_MAX (1u << 24)
 
 /* --- interfaces ------------------------------------------------------------------------------ */
 
@@ -226,6 +225,10 @@ static const struct config_key config_worker_keys[] = {
 	 CONFIG_MEMBER(struct config_workers, frames),
 	 .min = CONFIG_FRAMES_MIN,
 	 .max = CONFIG_FRAMES_MAX},
+	{.name = "flow_cache",
+	 .kind = CONFIG_KIND_NUMBER,
+	 CONFIG_MEMBER(struct config_workers, flow_cache),
+	 .max = CONFIG_FLOW_CACHE_MAX},
 	{.name = "frame_size",
 	 CONFIG_MEMBER(struct config_workers, frame_size),
 	 .words = config_frame_sizes},
@@ -239,203 +242,16 @@ static void config_workers_read(struct config_reader *reader, int node, void *ob
 	config_map_read(reader, node, config_worker_keys, &config->workers, NULL);
 }
 
-/* --- groups ---------------------------------------------------------------------------------- */
-
-static const struct config_word config_steers[] = {
-	{"flow", METHOD_FLOW, NULL},
-	{"ip-pair", METHOD_IP_PAIR, NULL},
-	{"round-robin", METHOD_ROUND_ROBIN, NULL},
-	{"broadcast", METHOD_BROADCAST, NULL},
-	{NULL, 0, NULL},
-};
-
-static const struct config_word config_overflows[] = {
-	{"drop", POLICY_DROP, NULL},
-	{"spill", POLICY_SPILL, NULL},
-	{NULL, 0, NULL},
-};
-
-static const struct config_word config_sinks[] = {
-	{"count", CONFIG_SINK_COUNT, NULL},
-	{"pcap", CONFIG_SINK_PCAP, NULL},
-	{NULL, 0, NULL},
-};
-
-static const struct config_word config_runs[] = {
-	{"thread", CONFIG_RUN_THREAD, NULL},
-	{"worker", CONFIG_RUN_WORKER, NULL},
-	{NULL, 0, NULL},
-};
-
-static void config_group_read_access(struct config_reader *reader, int node, void *object)
-{
-	struct config_group *group = object;
-
-	config_access_read(reader, node, &group->access);
-}
-
-enum {
-	CONFIG_GROUP_MATCH = 0,
-	CONFIG_GROUP_DIR,
-	CONFIG_GROUP_OVERFLOW,
-	CONFIG_GROUP_MEMBERS,
-	CONFIG_GROUP_SINK,
-	CONFIG_GROUP_RUN,
-	CONFIG_GROUP_MAX_MEMBERS
-};
-static const struct config_key config_group_keys[] = {
-	[CONFIG_GROUP_MATCH] = {.name = "match",
-				.kind = CONFIG_KIND_TEXT,
-				CONFIG_MEMBER(struct config_group, match),
-				.max = CONFIG_MATCH_BYTES_MAX},
-	[CONFIG_GROUP_DIR] = {.name = "dir",
-			      .kind = CONFIG_KIND_TEXT,
-			      CONFIG_MEMBER(struct config_group, dir),
-			      .max = PATH_MAX - 1},
-	[CONFIG_GROUP_OVERFLOW] = {.name = "overflow",
-				   CONFIG_MEMBER(struct config_group, overflow),
-				   .words = config_overflows},
-	[CONFIG_GROUP_MEMBERS] = {.name = "members",
-				  .kind = CONFIG_KIND_NUMBER,
-				  CONFIG_MEMBER(struct config_group, members),
-				  .max = CONFIG_MEMBERS_MAX},
-	[CONFIG_GROUP_SINK] = {.name = "sink",
-			       CONFIG_MEMBER(struct config_group, sink),
-			       .words = config_sinks},
-	[CONFIG_GROUP_RUN] = {.name = "run",
-			      CONFIG_MEMBER(struct config_group, run),
-			      .words = config_runs},
-	[CONFIG_GROUP_MAX_MEMBERS] = {.name = "max_members",
-				      .kind = CONFIG_KIND_NUMBER,
-				      CONFIG_MEMBER(struct config_group, members_max),
-				      .max = CONFIG_MEMBERS_MAX},
-	{.name = "steer", CONFIG_MEMBER(struct config_group, steer), .words = config_steers},
-	{.name = "ring",
-	 .kind = CONFIG_KIND_POWER,
-	 CONFIG_MEMBER(struct config_group, ring_slots),
-	 .min = XFQ_RING_SLOTS_MIN,
-	 .max = XFQ_RING_SLOTS_MAX},
-	{.name = "access", .kind = CONFIG_KIND_READ, .read = config_group_read_access},
-	{.name = "shunt", .kind = CONFIG_KIND_BOOL, CONFIG_MEMBER(struct config_group, shunt)},
-	{.name = NULL},
-};
-
-/* An error of a key, at its value. */
-static void config_group_fail(struct config_reader *reader, int node, const char *key,
-			      const char *problem)
-{
-	size_t mark = config_path_push(reader, ".%s", key);
-
-	config_fail(reader, node, "%s", problem);
-	config_path_pop(reader, mark);
-}
-
-/* Compile the expression for libpcap's opinion alone; the engine compiles its own. */
-static void config_group_check_match(struct config_reader *reader, int node,
-				     const struct config_group *group)
-{
-	struct expression expression;
-	struct xfq_error error;
-
-	if (!group->match || !reader->dir)
-		return;
-	if (expression_compile(&expression, group->match, &error) == 0)
-		expression_destroy(&expression);
-	else
-		config_group_fail(reader, node, "match", error.text);
-}
-
-static void config_group_check_dir(struct config_reader *reader, int node,
-				   struct config_group *group)
-{
-	if (node != 0 && group->sink != CONFIG_SINK_PCAP)
-		config_group_fail(reader, node, "dir",
-				  "only a group with sink: pcap has a folder to write to");
-	else if (group->dir && group->dir[0] == '\0')
-		config_group_fail(reader, node, "dir", "is empty; \".\" is the working directory");
-	if (node == 0 && group->sink == CONFIG_SINK_PCAP) {
-		group->dir = strdup(".");
-		if (!group->dir)
-			reader->out_of_memory = true;
-	}
-}
-
-/* A capture file is to be whole: where members share the packets, nobody may join beside those that
- * write files, unless the config says so. */
-static void config_group_default_max(const int *at, struct config_group *group)
-{
-	if (at[CONFIG_GROUP_MAX_MEMBERS] == 0 && group->sink == CONFIG_SINK_PCAP &&
-	    group->members > 0 && group->steer != METHOD_BROADCAST)
-		group->members_max = 0;
-}
-
-/* What a group without built-in members cannot have. */
-static void config_group_check_members(struct config_reader *reader, const int *at,
-				       const struct config_group *group)
-{
-	if (group->members != 0)
-		return;
-	if (group->members_max == 0)
-		config_group_fail(reader, at[CONFIG_GROUP_MEMBERS], "members",
-				  "0, and max_members is 0 too: nobody can ever take its packets");
-	if (group->sink == CONFIG_SINK_PCAP)
-		config_group_fail(reader, at[CONFIG_GROUP_SINK], "sink",
-				  "the group has no built-in members to write files (members: 0)");
-	if (group->run == CONFIG_RUN_WORKER)
-		config_group_fail(reader, at[CONFIG_GROUP_RUN], "run",
-				  "the group has no built-in members to run in the worker "
-				  "(members: 0)");
-}
-
-static void config_group_check_overflow(struct config_reader *reader, int node,
-					const struct config_group *group)
-{
-	if (group->overflow == POLICY_SPILL && group->steer == METHOD_BROADCAST)
-		config_group_fail(reader, node, "overflow",
-				  "with steer: broadcast there is nobody to spill to: each packet "
-				  "goes to every member anyway");
-}
-
-static void config_group_read(struct config_reader *reader, const struct config_item *item,
-			      void *object)
-{
-	struct config *config = object;
-	struct config_group *group = &config->groups[item->index];
-	int at[CONFIG_KEYS_MAX];
-
-	config_group_init(group);
-	strcpy(group->name, item->name);
-	group->line = config_node_line(reader, item->key);
-	config->group_cnt = item->index + 1;
-	if (!config_map_read(reader, item->node, config_group_keys, group, at))
-		return;
-	config_group_check_match(reader, at[CONFIG_GROUP_MATCH], group);
-	config_group_check_dir(reader, at[CONFIG_GROUP_DIR], group);
-	config_group_default_max(at, group);
-	config_group_check_members(reader, at, group);
-	config_group_check_overflow(reader, at[CONFIG_GROUP_OVERFLOW], group);
-}
-
-static void config_groups_read(struct config_reader *reader, int node, void *object)
-{
-	struct config *config = object;
-
-	config->groups = calloc(CONFIG_GROUPS_MAX, sizeof(*config->groups));
-	if (!config->groups)
-		reader->out_of_memory = true;
-	else
-		config_names_read(reader, node, CONFIG_GROUPS_MAX, "groups", config_group_read,
-				  config);
-}
-
 /* --- the whole ------------------------------------------------------------------------------- */
 
+/* Sets and plug-ins come before the groups that name them. */
 static const struct config_key config_keys[] = {
 	{.name = "name", .kind = CONFIG_KIND_NAME, CONFIG_MEMBER(struct config, name)},
 	{.name = "interfaces", .kind = CONFIG_KIND_READ, .read = config_interfaces_read},
 	{.name = "workers", .kind = CONFIG_KIND_READ, .read = config_workers_read},
 	{.name = "filter", .kind = CONFIG_KIND_READ, .read = config_filter_read},
 	{.name = "egress", .kind = CONFIG_KIND_READ, .read = config_egress_read},
+	{.name = "plugins", .kind = CONFIG_KIND_READ, .read = config_plugins_read},
 	{.name = "groups", .kind = CONFIG_KIND_READ, .read = config_groups_read},
 	{.name = NULL},
 };

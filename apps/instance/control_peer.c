@@ -174,7 +174,8 @@ static int peer_check_join(const struct protocol_request *request, struct xfq_er
 			request->ring_version, request->desc_len, request->meta_len,
 			XFQ_RING_VERSION, sizeof(struct xfq_ring_desc), XFQ_META_BYTES);
 	if (!memchr(request->group, 0, sizeof(request->group)) ||
-	    !memchr(request->process, 0, sizeof(request->process)))
+	    !memchr(request->process, 0, sizeof(request->process)) ||
+	    !memchr(request->classes, 0, sizeof(request->classes)))
 		return xfq_error_set(error, -EINVAL, "a name in the request does not end");
 	if (request->weight > ROSTER_WEIGHT_MAX)
 		return xfq_error_set(error, -EINVAL, "a weight of %u; 1 to %d", request->weight,

@@ -49,6 +49,22 @@ static bool instance_allows(const struct config_group *group, const struct acces
 	return !asker || access_allows(&group->access, geteuid(), asker);
 }
 
+/* Names of all classes, commas between; those that do not fit are left out. */
+static void instance_classes(const struct group_spec *spec, const char *between, char *to,
+			     size_t room)
+{
+	size_t used = 0, gap = strlen(between);
+
+	to[0] = '\0';
+	for (uint32_t c = 0; c < spec->class_cnt; c++) {
+		const char *name = spec->classes[c];
+
+		if (used + gap + strlen(name) + 1 > room)
+			return;
+		used += (size_t)snprintf(to + used, room - used, "%s%s", used ? between : "", name);
+	}
+}
+
 static uint32_t instance_answer_groups(void *context, const struct access_asker *asker,
 				       struct protocol_group *groups)
 {
@@ -61,12 +77,13 @@ static uint32_t instance_answer_groups(void *context, const struct access_asker 
 		struct protocol_group *to = &groups[g];
 
 		snprintf(to->name, sizeof(to->name), "%s", from->name);
-		snprintf(to->steer, sizeof(to->steer), "%s", method_name(from->steer));
+		snprintf(to->steer, sizeof(to->steer), "%s", method_name(from->spec.steer.method));
 		to->members = state->member_cnt;
 		to->members_max = from->members_max;
 		to->ring_slots = from->ring_slots;
 		to->joined = state->joined_cnt;
 		to->allowed = from->members_max > 0 && instance_allows(from, asker);
+		instance_classes(&from->spec, ",", to->classes, sizeof(to->classes));
 	}
 	return instance->config->group_cnt;
 }
@@ -123,6 +140,34 @@ static void instance_name_member(const struct instance *instance, uint32_t slot,
 		snprintf(to, room, "%s: member %u (%s)", group, member->id, member->process);
 }
 
+/* The classes that a member is to be of, as bits. 0, or -ESRCH with a sentence. */
+static int instance_find_classes(const struct config_group *group, const char *names,
+				 uint32_t *classes, struct xfq_error *error)
+{
+	const struct group_spec *spec = &group->spec;
+	char name[GROUP_NAME_BYTES], all[160];
+
+	*classes = 0;
+	while (*names) {
+		size_t len = strcspn(names, ",");
+		uint32_t class = GROUP_NONE;
+
+		snprintf(name, sizeof(name), "%.*s", (int)len, names);
+		if (len < sizeof(name))
+			class = group_spec_find_class(spec, name);
+		if (class == GROUP_NONE) {
+			instance_classes(spec, ", ", all, sizeof(all));
+			return xfq_error_set(error, -ESRCH,
+					     "group %s: there is no class \"%s\"; %s%s",
+					     group->name, name,
+					     spec->class_cnt ? "there is " : "it has none", all);
+		}
+		*classes |= 1u << class;
+		names += len + (names[len] == ',');
+	}
+	return 0;
+}
+
 static int instance_answer_join(void *context, const struct access_asker *asker,
 				const struct protocol_request *request, int fd,
 				struct protocol_joined *joined, int *fds, uint32_t *fd_cnt,
@@ -149,7 +194,10 @@ static int instance_answer_join(void *context, const struct access_asker *asker,
 				     "group %s: user %u may not join; its access: in the config "
 				     "says who may",
 				     request->group, join.uid);
-	code = engine_join(&instance->engine, &join, slot, error);
+	code = instance_find_classes(instance->engine.groups[join.group].config, request->classes,
+				     &join.classes, error);
+	if (code == 0)
+		code = engine_join(&instance->engine, &join, slot, error);
 	if (code)
 		return code;
 	instance_describe(instance, *slot, joined, fds, fd_cnt);
@@ -251,10 +299,22 @@ int instance_create(struct instance *instance, struct config *config,
 	return code;
 }
 
+void instance_say_native(struct instance *instance)
+{
+	const struct engine_policy *policy = instance->engine.policy;
+
+	if (!policy->native.code || instance->said_native ||
+	    policy->policy.outer.unit.cnt + policy->policy.inner.unit.cnt == 0)
+		return;
+	instance_say(instance, "%s", policy->native.text);
+	instance->said_native = true;
+}
+
 int instance_start(struct instance *instance, struct xfq_error *error)
 {
 	int code = engine_attach(&instance->engine, error);
 
+	instance_say_native(instance);
 	if (code == 0 && instance->options.drop_privileges)
 		code = privileges_drop(!instance->options.no_reload, error);
 	return code ? code : engine_start(&instance->engine, error);

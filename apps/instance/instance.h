@@ -39,6 +39,7 @@ struct instance {
 	struct engine engine;
 	struct control control;
 	bool failed; /* an interface went away */
+	bool said_native;
 };
 
 enum instance_state {
@@ -75,6 +76,9 @@ int instance_reload_file(struct instance *instance, const char *path, const char
 /* Say something to whoever listens. */
 void instance_say(struct instance *instance, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
+
+/* Say why the groups' expressions are not machine code, where they are not: once. */
+void instance_say_native(struct instance *instance);
 
 /* What to poll: fills INSTANCE_POLL_MAX entries, some with descriptors below 0, and returns their
  * number. When any is ready, call instance_serve(). */

@@ -3,6 +3,8 @@
 #include "apps/instance/instance.h"
 #include "apps/instance/lockout.h"
 #include "apps/instance/privileges.h"
+#include "steering/table.h"
+#include "workers/engine_tables.h"
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -71,13 +73,11 @@ static const struct config_group *reload_group(const struct config *config, cons
 
 static bool reload_same_group(const struct config_group *a, const struct config_group *b)
 {
-	const char *x = a->match ? a->match : "", *y = b->match ? b->match : "";
-
-	return strcmp(x, y) == 0 && a->steer == b->steer && a->overflow == b->overflow &&
-	       a->members == b->members && a->members_max == b->members_max && a->sink == b->sink &&
-	       a->run == b->run && a->ring_slots == b->ring_slots &&
-	       a->access.user == b->access.user && a->access.group == b->access.group &&
-	       a->access.mode == b->access.mode;
+	return group_spec_same(&a->spec, &b->spec) && a->members == b->members &&
+	       memcmp(a->class_members, b->class_members, sizeof(a->class_members)) == 0 &&
+	       a->members_max == b->members_max && a->sink == b->sink && a->run == b->run &&
+	       a->ring_slots == b->ring_slots && a->access.user == b->access.user &&
+	       a->access.group == b->access.group && a->access.mode == b->access.mode;
 }
 
 static void reload_tell_groups(struct reload_words *words, const struct config *before,
@@ -97,6 +97,24 @@ static void reload_tell_groups(struct reload_words *words, const struct config *
 			reload_word(words, "; group %s removed", before->groups[g].name);
 }
 
+/* Changes that somebody has made by hand, and that are gone now. */
+static void reload_tell_tables(struct instance *instance)
+{
+	for (uint32_t g = 0; g < instance->config->group_cnt; g++) {
+		uint32_t place = instance->engine.places[g];
+		uint32_t cnt;
+
+		if (!engine_table_replaces(&instance->engine, place))
+			continue;
+		cnt = table_cnt(engine_find_table(&instance->engine, place));
+		instance_say(
+			instance,
+			"%s: %u rule%s of the file take%s the place of what `xfq table` changed",
+			instance->config->groups[g].name, cnt, cnt == 1 ? "" : "s",
+			cnt == 1 ? "s" : "");
+	}
+}
+
 static void reload_tell(struct instance *instance, const struct config *before,
 			const struct config *now)
 {
@@ -107,6 +125,7 @@ static void reload_tell(struct instance *instance, const struct config *before,
 	reload_tell_groups(&words, before, now);
 	instance_say(instance, "reloaded: %s",
 		     words.used ? words.text + 2 : "the rules and the groups are the same");
+	reload_tell_tables(instance);
 }
 
 /* A member's group is no more: it is told, reads what it has, and is one no more. */
@@ -143,6 +162,7 @@ int instance_reload(struct instance *instance, struct config *config, struct xfq
 	}
 	instance->config = next;
 	reload_tell(instance, before, next);
+	instance_say_native(instance);
 	config_free(before);
 	return 0;
 }

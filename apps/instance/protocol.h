@@ -48,7 +48,7 @@
 #include <xfq/xfq.h>
 
 #define PROTOCOL_MAGIC          0x51465843u /* "CXFQ" in little-endian memory */
-#define PROTOCOL_VERSION        1
+#define PROTOCOL_VERSION        2
 #define PROTOCOL_MESSAGE_BYTES  16384
 #define PROTOCOL_TEXT_BYTES     256
 #define PROTOCOL_JSON_BYTES_MAX (1U << 20)   /* of a command */
@@ -78,7 +78,8 @@ struct protocol_request {
 	uint16_t desc_len;          /* sizeof(struct xfq_ring_desc) */
 	uint16_t meta_len;          /* XFQ_META_BYTES */
 	uint16_t reserved0;
-	char process[16]; /* the member's name for itself, to be shown; terminated */
+	char process[16];  /* the member's name for itself, to be shown; terminated */
+	char classes[256]; /* of the group, commas between; terminated. "": none */
 	/* COMMAND only, else 0 */
 	uint64_t json_len;
 	uint64_t data_len;
@@ -100,6 +101,7 @@ struct protocol_group {
 	uint32_t members, members_max, ring_slots, joined;
 	uint32_t allowed; /* 1: the asking user may join, while there is a place */
 	uint32_t reserved[7];
+	char classes[128]; /* names with commas between; those that do not fit are left out */
 };
 
 struct protocol_joined {
@@ -122,9 +124,9 @@ struct protocol_notice {
 	char text[PROTOCOL_TEXT_BYTES]; /* why; terminated */
 };
 
-_Static_assert(sizeof(struct protocol_request) == 128, "a request is 128 bytes");
+_Static_assert(sizeof(struct protocol_request) == 384, "a request is 384 bytes");
 _Static_assert(sizeof(struct protocol_answer) == 272, "an answer is 272 bytes");
-_Static_assert(sizeof(struct protocol_group) == 96, "a group is 96 bytes");
+_Static_assert(sizeof(struct protocol_group) == 224, "a group is 224 bytes");
 _Static_assert(sizeof(struct protocol_joined) == 528, "a joined answer is 528 bytes");
 _Static_assert(sizeof(struct protocol_notice) == 264, "a notice is 264 bytes");
 

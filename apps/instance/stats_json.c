@@ -4,6 +4,8 @@
 #include "apps/instance/rule_text.h"
 #include <string.h>
 
+#define STATS_STEER_BYTES 1024 /* of how a group steers, with all that it was told */
+
 /* Set keys of one object from numbers: every counter fits into JSON's 63 bits. */
 static void stats_set(json_t *object, const char *key, uint64_t value)
 {
@@ -107,12 +109,26 @@ static json_t *stats_workers(const struct stats *stats)
 		stats_set(worker, "cut", from->cut);
 		stats_set(worker, "sleeps", from->sleeps);
 		stats_set(worker, "faulty_members", from->faulty);
+		json_object_set_new(worker, "flow_cache",
+				    json_pack("{s:I, s:I}", "hits", (json_int_t)from->cache_hits,
+					      "misses", (json_int_t)from->cache_misses));
 		json_array_append_new(workers, worker);
 	}
 	return workers;
 }
 
-static json_t *stats_member(const struct stats_member *m)
+/* Names of the classes whose bits are set. */
+static json_t *stats_classes(const struct group_spec *spec, uint32_t classes)
+{
+	json_t *names = json_array();
+
+	for (uint32_t c = 0; c < spec->class_cnt; c++)
+		if (classes >> c & 1)
+			json_array_append_new(names, json_string(spec->classes[c]));
+	return names;
+}
+
+static json_t *stats_member(const struct group_spec *spec, const struct stats_member *m)
 {
 	json_t *member = json_object();
 
@@ -125,6 +141,8 @@ static json_t *stats_member(const struct stats_member *m)
 		stats_set(member, "uid", m->uid);
 	}
 	stats_set(member, "weight", m->weight);
+	if (spec->class_cnt)
+		json_object_set_new(member, "classes", stats_classes(spec, m->classes));
 	stats_set(member, "ring", m->ring_slots);
 	stats_set(member, "packets", m->packets);
 	stats_set(member, "bytes", m->bytes);
@@ -157,24 +175,65 @@ static json_t *stats_left(const struct stats_group *from)
 	stats_set(left, "consumed", sum->consumed);
 	stats_set(left, "discarded", sum->discarded);
 	for (uint32_t i = 0; i < STATS_LEFT_MAX && from->left[i]; i++)
-		json_array_append_new(last, stats_member(from->left[i]));
+		json_array_append_new(last, stats_member(from->spec, from->left[i]));
 	json_object_set_new(left, "last", last);
 	return left;
+}
+
+/* Of each class: how many of the members are of it. */
+static json_t *stats_class_members(const struct stats_group *from)
+{
+	json_t *classes = json_object();
+
+	for (uint32_t c = 0; c < from->spec->class_cnt; c++) {
+		uint32_t cnt = 0;
+
+		for (uint32_t i = 0; i < from->member_cnt; i++)
+			cnt += from->members[i].classes >> c & 1;
+		stats_set(classes, from->spec->classes[c], cnt);
+	}
+	return classes;
+}
+
+static json_t *stats_counters(const struct stats_group *from)
+{
+	json_t *counters = json_object();
+
+	for (uint32_t i = 0; i < from->counter_cnt; i++)
+		json_object_set_new(counters, from->counters[i].name,
+				    json_pack("{s:I, s:I}", "packets",
+					      (json_int_t)from->counters[i].packets, "bytes",
+					      (json_int_t)from->counters[i].bytes));
+	return counters;
 }
 
 static json_t *stats_group(const struct stats_group *from)
 {
 	json_t *group = json_object(), *members = json_array();
+	char steer[STATS_STEER_BYTES];
 
 	json_object_set_new(group, "match", json_string(from->match));
-	json_object_set_new(group, "steer", json_string(from->steer));
+	json_object_set_new(
+		group, "steer",
+		json_string(method_spec_text(&from->spec->steer, steer, sizeof(steer))));
+	json_object_set_new(group, "narrowed",
+			    json_boolean(from->spec->tee_only || from->spec->when.in_cnt ||
+					 from->spec->when.plugin != GROUP_NONE));
 	stats_set(group, "packets", from->packets);
 	stats_set(group, "bytes", from->bytes);
 	stats_set(group, "offered", from->offered);
 	stats_set(group, "no_member", from->no_member);
+	stats_set(group, "dropped", from->dropped);
+	if (from->counter_cnt)
+		json_object_set_new(group, "counters", stats_counters(from));
+	if (from->has_table)
+		json_object_set_new(group, "table",
+				    json_pack("{s:I}", "rules", (json_int_t)from->rule_cnt));
+	if (from->spec->class_cnt)
+		json_object_set_new(group, "classes", stats_class_members(from));
 	stats_set(group, "max_members", from->members_max);
 	for (uint32_t i = 0; i < from->member_cnt; i++)
-		json_array_append_new(members, stats_member(&from->members[i]));
+		json_array_append_new(members, stats_member(from->spec, &from->members[i]));
 	json_object_set_new(group, "members", members);
 	json_object_set_new(group, "left", stats_left(from));
 	return group;

@@ -504,6 +504,7 @@ static int client_groups(const struct xfq *xfq, int fd, uint32_t cnt, struct xfq
 		/* the last byte, as zeroed, terminates */
 		memcpy(groups[i].name, wire[i].name, sizeof(groups[i].name) - 1);
 		memcpy(groups[i].steer, wire[i].steer, sizeof(groups[i].steer) - 1);
+		memcpy(groups[i].classes, wire[i].classes, sizeof(groups[i].classes) - 1);
 	}
 	return (int)cnt;
 }

@@ -64,8 +64,8 @@ static int embedded_lock(struct xfq_instance *self, struct xfq_error *error)
 }
 
 /* A packet_consumer: show the application its packets. */
-static void embedded_consume(void *context, const struct packet *pkts, const uint8_t *index,
-			     uint32_t cnt)
+static void embedded_consume(void *context, const struct packet *pkts, const uint32_t *marks,
+			     const uint8_t *index, uint32_t cnt)
 {
 	const struct embedded_callback *callback = context;
 	struct xfq_packet shown[PACKET_BURST];
@@ -73,8 +73,10 @@ static void embedded_consume(void *context, const struct packet *pkts, const uin
 	for (uint32_t i = 0; i < cnt; i++) {
 		const struct packet *pkt = &pkts[index[i]];
 
-		shown[i] =
-			(struct xfq_packet){.data = pkt->data, .meta = pkt->meta, .len = pkt->len};
+		shown[i] = (struct xfq_packet){.data = pkt->data,
+					       .meta = pkt->meta,
+					       .len = pkt->len,
+					       .mark = marks[index[i]]};
 	}
 	embedded_inside = callback->instance;
 	callback->callback(callback->context, shown, cnt);

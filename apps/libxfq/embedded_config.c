@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "apps/instance/config_schema.h"
+#include "apps/instance/config_steer.h"
 #include "apps/instance/config_yaml.h"
 #include "apps/libxfq/embedded.h"
 #include <errno.h>
@@ -133,14 +134,43 @@ int xfq_config_interface(struct xfq_config *config, const char *name, const char
 	return 0;
 }
 
-/* The method of a name; METHOD_CNT where there is none. */
-static enum method embedded_method(const char *name)
+/* How a group steers, by a word. */
+static int embedded_steer(struct config_group *group, const struct xfq_group_options *options,
+			  struct xfq_error *error)
 {
-	enum method method = METHOD_FLOW;
+	const char *word = options->steer ? options->steer : "flow";
+	struct method_spec *steer = &group->spec.steer;
+	enum method method;
 
-	while (name && method < METHOD_CNT && strcmp(method_name(method), name) != 0)
-		method++;
-	return method;
+	if (!config_steer_parse(word, steer, &method)) {
+		if (method == METHOD_CNT)
+			return xfq_error_set(error, -EINVAL,
+					     "group %s: \"%.48s\" is none of the ways to "
+					     "steer: " CONFIG_STEER_WORDS,
+					     group->name, word);
+		return xfq_error_set(
+			error, -EINVAL, "group %s: \"%.48s\" wants more than a word, %s",
+			group->name, word,
+			method == METHOD_TO ? "such as to:3" : "which a config as text can say");
+	}
+	if (steer->method == METHOD_TO && steer->to >= group->members_max)
+		return xfq_error_set(error, -EINVAL,
+				     "group %s: there is no member %u: the group has at most %u, "
+				     "numbered from 0",
+				     group->name, steer->to, group->members_max);
+	if (!options->spill)
+		return 0;
+	if (steer->method == METHOD_BROADCAST)
+		return xfq_error_set(error, -EINVAL,
+				     "group %s: in broadcast there is nobody to spill to: each "
+				     "packet goes to every member anyway",
+				     group->name);
+	if (steer->method == METHOD_DOUBLE)
+		return xfq_error_set(error, -EINVAL,
+				     "group %s: with double, which gives a packet to two members, "
+				     "one that spills could reach one of them twice",
+				     group->name);
+	return 0;
 }
 
 /* Fill a group from the caller's options, all but its match. */
@@ -148,26 +178,19 @@ static int embedded_group(struct config_group *group, const struct xfq_group_opt
 			  struct xfq_error *error)
 {
 	uint32_t slots = options->ring_slots ? options->ring_slots : CONFIG_RING_SLOTS;
+	int code;
 
-	group->steer = embedded_method(options->steer);
-	group->overflow = options->spill ? POLICY_SPILL : POLICY_DROP;
+	group->spec.overflow = options->spill ? POLICY_SPILL : POLICY_DROP;
 	group->members = 0;
 	if (options->members_max)
 		group->members_max = options->members_max;
 	group->ring_slots = slots;
-	if (group->steer == METHOD_CNT)
-		return xfq_error_set(error, -EINVAL,
-				     "group %s: \"%.48s\" is none of the ways to steer: flow, "
-				     "ip-pair, round-robin, broadcast",
-				     group->name, options->steer);
-	if (group->steer == METHOD_BROADCAST && options->spill)
-		return xfq_error_set(error, -EINVAL,
-				     "group %s: in broadcast there is nobody to spill to: each "
-				     "packet goes to every member anyway",
-				     group->name);
 	if (group->members_max > CONFIG_MEMBERS_MAX)
 		return xfq_error_set(error, -EINVAL, "group %s: at most %d members, and not %u",
 				     group->name, CONFIG_MEMBERS_MAX, group->members_max);
+	code = embedded_steer(group, options, error);
+	if (code)
+		return code;
 	if (slots < XFQ_RING_SLOTS_MIN || slots > XFQ_RING_SLOTS_MAX || (slots & (slots - 1)) != 0)
 		return xfq_error_set(error, -EINVAL,
 				     "group %s: %u slots are no power of two from %u to %u",
@@ -189,8 +212,8 @@ static int embedded_match(struct config_group *group, const char *match, struct 
 	if (code)
 		return xfq_error_set(error, code, "group %s: %s", group->name, why.text);
 	expression_destroy(&expression);
-	group->match = match ? strdup(match) : NULL;
-	if (match && !group->match)
+	group->spec.when.match = match ? strdup(match) : NULL;
+	if (match && !group->spec.when.match)
 		return xfq_error_set(error, -ENOMEM, "no memory for a group");
 	return 0;
 }

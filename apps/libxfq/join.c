@@ -97,12 +97,19 @@ static int join_request(struct protocol_request *request, const char *group,
 	if (options->wait > XFQ_WAIT_SPIN)
 		return xfq_error_set(error, -EINVAL, "joining %s: %d is no wait mode", group,
 				     (int)options->wait);
+	if (options->classes && strlen(options->classes) >= sizeof(request->classes))
+		return xfq_error_set(
+			error, -ESRCH,
+			"joining %s: more than %zu bytes of classes: a group has fewer", group,
+			sizeof(request->classes) - 1);
 	for (size_t i = 0; i < sizeof(options->reserved) / sizeof(options->reserved[0]); i++)
-		if (options->reserved[i])
+		if (options->reserved[i] || options->reserved0)
 			return xfq_error_set(error, -EINVAL,
 					     "joining %s: reserved fields of the options must be 0",
 					     group);
 	snprintf(request->group, sizeof(request->group), "%s", group);
+	snprintf(request->classes, sizeof(request->classes), "%s",
+		 options->classes ? options->classes : "");
 	snprintf(request->process, sizeof(request->process), "%.*s",
 		 (int)sizeof(request->process) - 1, program_invocation_short_name);
 	return 0;

@@ -211,7 +211,7 @@ int xfq_peek(struct xfq_member *member, struct xfq_packet *pkts, uint32_t max)
 		pkts[i].data = xfq_ring_packet(ring, desc);
 		pkts[i].meta = xfq_ring_meta(ring, desc);
 		pkts[i].len = desc->len;
-		pkts[i].reserved = 0;
+		pkts[i].mark = desc->mark;
 	}
 	return (int)cnt;
 }

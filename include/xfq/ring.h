@@ -37,7 +37,7 @@ extern "C" {
 #endif
 
 #define XFQ_RING_MAGIC     0x474e5258u /* "XRNG" in little-endian memory */
-#define XFQ_RING_VERSION   2
+#define XFQ_RING_VERSION   3
 #define XFQ_RING_SLOTS_MIN 64u
 #define XFQ_RING_SLOTS_MAX 65536u
 #define XFQ_CACHE_LINE     64
@@ -46,8 +46,8 @@ extern "C" {
  * struct xfq_meta ends there. */
 struct xfq_ring_desc {
 	__u64 addr;
-	__u32 len;   /* bytes captured, from addr on */
-	__u32 flags; /* 0; reserved for marks */
+	__u32 len;  /* bytes captured, from addr on */
+	__u32 mark; /* what the group's cases have set; 0: nothing */
 };
 
 /* The producer mapping. Writer: the worker. */

@@ -32,6 +32,7 @@
 #include <stdint.h>
 #include <xfq/error.h>
 #include <xfq/packet.h>
+#include <xfq/plugin.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -63,13 +64,15 @@ const char *xfq_name(const struct xfq *xfq);
 
 struct xfq_group {
 	char name[XFQ_NAME_BYTES];
-	char steer[16];       /* "flow", "ip-pair", "round-robin", "broadcast" */
+	char steer[16];       /* "flow", "ip-pair" and so on: docs/steering.md */
 	uint32_t members;     /* there are now, built-in ones included */
 	uint32_t members_max; /* that may join */
 	uint32_t ring_slots;  /* of a member that wishes for none */
 	uint32_t joined;      /* of them, there are now */
 	bool allowed;         /* the group's access lets the caller in, while there is a place */
 	uint8_t reserved[27];
+	char classes[128]; /* "user,control": that members may be of; cut where there are too many
+			    */
 };
 
 /*
@@ -98,13 +101,17 @@ struct xfq_join_options {
 	uint32_t weight;     /* 1 to 1000: the share of the flows, beside the others' weights;
 				default 1 */
 	enum xfq_wait_mode wait;
-	uint32_t reserved[13];
+	uint32_t reserved0;
+	const char *classes; /* of the group, "user,control": it gets their packets, too. NULL: it
+				is of none, and gets what is for all members */
+	uint32_t reserved[10];
 };
 
 /*
  * Join a group: from now on a share of its packets is this member's. 0 and *member, which the
- * caller owes an xfq_leave(). -ESRCH: there is no such group; -EACCES: the group's access does not
- * allow it; -EBUSY: the group is full; -EPROTONOSUPPORT: layouts differ; -ENOMEM.
+ * caller owes an xfq_leave(). -ESRCH: there is no such group, or it has no such class;
+ * -EACCES: the group's access does not allow it; -EBUSY: the group is full; -EPROTONOSUPPORT:
+ * layouts differ; -ENOMEM.
  */
 int xfq_join(struct xfq_member **member, struct xfq *xfq, const char *group,
 	     const struct xfq_join_options *options, struct xfq_error *error);
@@ -119,8 +126,8 @@ void xfq_leave(struct xfq_member *member);
 struct xfq_packet {
 	const uint8_t *data; /* first byte of the Ethernet header; read-only memory */
 	const struct xfq_meta *meta;
-	uint32_t len; /* bytes at data */
-	uint32_t reserved;
+	uint32_t len;  /* bytes at data */
+	uint32_t mark; /* what the group's cases have set; 0: nothing */
 };
 
 /*
@@ -265,7 +272,7 @@ int xfq_config_interface(struct xfq_config *config, const char *name, const char
 
 struct xfq_group_options {
 	const char *match;    /* tcpdump expression; NULL: every packet */
-	const char *steer;    /* NULL: "flow" */
+	const char *steer;    /* a word of docs/config.md, "src", "to:3"; NULL: "flow" */
 	uint32_t members_max; /* that may join, 1 to 64; default 4. Packet memory is set aside for
 				 each */
 	uint32_t ring_slots;  /* a power of two from 64 to 65536; default 1024 */
@@ -282,6 +289,24 @@ struct xfq_group_options {
  */
 int xfq_config_group(struct xfq_config *config, const char *name,
 		     const struct xfq_group_options *options, struct xfq_error *error);
+
+/*
+ * Give functions of one's own a name that groups of a text ask: in `plugin: NAME`, or in
+ * `steer: { by: plugin, name: NAME }`. A text that is to name it says so first, and its arguments,
+ * where no code gives them, are in it; a file is not:
+ *
+ *	plugins: { mine: {} }
+ *	groups: { odd: { plugin: mine }, calls: { steer: { by: plugin, name: mine } } }
+ *
+ * `plugin` stays for as long as the config, and an instance of it, are there; arguments are copied.
+ * Its functions are called by the workers of an instance, each of
+ * which has a state of its own, and of their own instance they call nothing, as with callbacks.
+ * What create() refuses is told by xfq_instance_create(). 0; -EINVAL: no name, or an argument
+ * without one; -EPROTONOSUPPORT: it is of another version; -EEXIST: one of that name has a file, or
+ * functions already; -E2BIG: there are 16; -ENOMEM.
+ */
+int xfq_config_plugin(struct xfq_config *config, const char *name, const struct xfq_plugin *plugin,
+		      const struct xfq_plugin_arg *args, uint32_t arg_cnt, struct xfq_error *error);
 
 struct xfq_instance_options {
 	const char *read_path; /* a capture file, a regular one, instead of the interfaces: needs no

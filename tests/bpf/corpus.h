@@ -52,13 +52,13 @@ static uint32_t corpus_below(struct corpus *corpus, uint32_t bound)
 	return corpus_random(corpus) % bound;
 }
 
-static void corpus_init(struct corpus *corpus, uint64_t seed, uint32_t min_bytes,
-			uint32_t max_bytes)
+static inline void corpus_init(struct corpus *corpus, uint64_t seed, uint32_t min_bytes,
+			       uint32_t max_bytes)
 {
 	*corpus = (struct corpus){.min_bytes = min_bytes, .max_bytes = max_bytes, .random = seed};
 }
 
-static void corpus_destroy(struct corpus *corpus)
+static inline void corpus_destroy(struct corpus *corpus)
 {
 	for (size_t i = 0; i < corpus->cnt; i++)
 		free(corpus->packets[i].data);
@@ -109,7 +109,7 @@ static void corpus_capture(struct corpus *corpus, const char *path)
 }
 
 /* Every packet of every Ethernet capture in a folder, in the order of the names. 0 or -errno. */
-static int corpus_captures(struct corpus *corpus, const char *dir)
+static inline int corpus_captures(struct corpus *corpus, const char *dir)
 {
 	struct dirent **entries;
 	int cnt = scandir(dir, &entries, NULL, alphasort);
@@ -332,7 +332,7 @@ static void corpus_put_l3(struct corpus *corpus, struct corpus_build *build, enu
 }
 
 /* Every combination of VLAN tags, network header and protocol; then what is not IP. */
-static void corpus_shapes(struct corpus *corpus)
+static inline void corpus_shapes(struct corpus *corpus)
 {
 	static const uint16_t others[] = {0x0806, 0x8847, 0x8863, 0x8864, 0x88cc, 0, 46, 0xffff};
 	struct corpus_build build;
@@ -356,7 +356,7 @@ static void corpus_shapes(struct corpus *corpus)
 }
 
 /* The first `cnt` packets of `from`, cut at every length. */
-static void corpus_cuts(struct corpus *corpus, const struct corpus *from, size_t cnt)
+static inline void corpus_cuts(struct corpus *corpus, const struct corpus *from, size_t cnt)
 {
 	for (size_t i = 0; i < cnt && i < from->cnt; i++)
 		for (uint32_t len = corpus->min_bytes; len < from->packets[i].len; len++)
@@ -493,7 +493,7 @@ static void corpus_mutate(struct corpus *corpus, struct corpus_build *build)
 }
 
 /* Append `cnt` packets that are those of `from` after one to three mutations. */
-static void corpus_mutations(struct corpus *corpus, const struct corpus *from, size_t cnt)
+static inline void corpus_mutations(struct corpus *corpus, const struct corpus *from, size_t cnt)
 {
 	struct corpus_build build;
 

@@ -211,7 +211,7 @@ static void maker_boolean(struct maker *maker, uint32_t depth)
 }
 
 /* The next expression; it stays until the one after it. */
-static const char *maker_expression(struct maker *maker)
+static inline const char *maker_expression(struct maker *maker)
 {
 	static const char *const shifts[] = {"vlan and ", "mpls and ", "pppoes and ", "geneve and ",
 					     "vlan and vlan and "};
@@ -288,7 +288,7 @@ static struct sock_filter maker_other(struct maker *maker)
 }
 
 /* Fill `insns`, of MAKER_INSNS_MAX; how many it has. */
-static uint32_t maker_program(struct maker *maker, struct sock_filter *insns)
+static inline uint32_t maker_program(struct maker *maker, struct sock_filter *insns)
 {
 	uint32_t cnt = 8 + maker_below(maker, MAKER_INSNS_MAX - 8);
 

@@ -17,16 +17,70 @@ static void check(bool holds)
 		abort();
 }
 
-static void check_group(const struct config_group *group)
+static void check_when(const struct config *config, const struct group_when *when)
 {
+	check(when->in_cnt <= GROUP_INS_MAX);
+	for (uint32_t i = 0; i < when->in_cnt; i++) {
+		check(when->ins[i].set < config->set_cnt);
+		check((when->ins[i].fields == 0) ==
+		      (config->sets[when->ins[i].set]->type == SET_FLOW));
+	}
+	check(when->plugin == GROUP_NONE || when->plugin < config->plugin_cnt);
+}
+
+static void check_steer(const struct config *config, const struct method_spec *steer,
+			uint32_t members, bool spill)
+{
+	check(steer->method < METHOD_CNT);
+	check(steer->method != METHOD_TO || steer->to < members);
+	check(steer->method != METHOD_PLUGIN || steer->plugin < config->plugin_cnt);
+	check(steer->method != METHOD_KEY || steer->fields != 0);
+	check(steer->method != METHOD_FIELD ||
+	      (steer->size > 0 && steer->size <= METHOD_FIELD_MAX));
+	check(steer->method != METHOD_STICKY || steer->flows > 0);
+	check((steer->method != METHOD_LOCAL_IP && steer->method != METHOD_LOCAL_NET) ||
+	      (steer->net_cnt > 0 && steer->net_cnt <= METHOD_NETS_MAX));
+	check(!spill || (steer->method != METHOD_BROADCAST && steer->method != METHOD_DOUBLE));
+}
+
+static void check_case(const struct config *config, const struct config_group *group,
+		       const struct group_case *one)
+{
+	const struct group_spec *spec = &group->spec;
+
+	check_when(config, &one->when);
+	check((one->sample == GROUP_SAMPLE_ALL) == (one->sample_of == 0));
+	check(one->class == GROUP_NONE || one->class < spec->class_cnt);
+	check(one->counter == GROUP_NONE || one->counter < spec->counter_cnt);
+	check(one->tee == GROUP_NONE || one->tee < config->group_cnt);
+	check(one->tee == GROUP_NONE || &config->groups[one->tee] != group);
+	check(one->action == GROUP_DELIVER || (one->class == GROUP_NONE && !one->has_steer));
+	if (one->has_steer)
+		check_steer(config, &one->steer, config_group_built_in(group) + group->members_max,
+			    spec->overflow == POLICY_SPILL);
+}
+
+static void check_group(const struct config *config, const struct config_group *group)
+{
+	const struct group_spec *spec = &group->spec;
+	uint32_t built_in = config_group_built_in(group);
+
 	check(config_name_valid(group->name));
-	check(group->members <= CONFIG_MEMBERS_MAX && group->members_max <= CONFIG_MEMBERS_MAX);
-	check(group->members + group->members_max > 0);
-	check(group->members > 0 ||
+	check(built_in <= CONFIG_MEMBERS_MAX && group->members_max <= CONFIG_MEMBERS_MAX);
+	check(built_in + group->members_max > 0);
+	check(built_in > 0 ||
 	      (group->sink == CONFIG_SINK_COUNT && group->run == CONFIG_RUN_THREAD));
-	check(group->overflow == POLICY_DROP || group->steer != METHOD_BROADCAST);
 	check((group->access.mode &
 	       ~(CONFIG_ACCESS_USER | CONFIG_ACCESS_GROUP | CONFIG_ACCESS_OTHERS)) == 0);
+	check_when(config, &spec->when);
+	check_steer(config, &spec->steer, built_in + group->members_max,
+		    spec->overflow == POLICY_SPILL);
+	check(!spec->tee_only ||
+	      (!spec->when.match && spec->when.in_cnt == 0 && spec->when.plugin == GROUP_NONE));
+	check(spec->class_cnt <= GROUP_CLASSES_MAX && spec->counter_cnt <= GROUP_COUNTERS_MAX);
+	check(spec->case_cnt <= GROUP_CASES_MAX && group->rule_cnt == 0);
+	for (uint32_t i = 0; i < spec->case_cnt; i++)
+		check_case(config, group, &spec->cases[i]);
 }
 
 static void check_filter(const struct config *config, const struct filter *filter)
@@ -62,8 +116,9 @@ static void fuzz_yaml(const uint8_t *data, size_t len)
 	}
 	if (code == 0) {
 		check(config_name_valid(config.name));
+		check(config.plugin_cnt <= POLICY_PLUGINS_MAX);
 		for (uint32_t i = 0; i < config.group_cnt; i++)
-			check_group(&config.groups[i]);
+			check_group(&config, &config.groups[i]);
 		check_filter(&config, &config.filter);
 		check_filter(&config, &config.egress);
 	} else {

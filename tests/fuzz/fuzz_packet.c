@@ -36,6 +36,12 @@ static const char *const matches[] = {
 
 #define MATCH_CNT (sizeof(matches) / sizeof(matches[0]))
 
+/* Those of the groups: that give a packet to one member, or to all. */
+static const enum method methods[] = {METHOD_FLOW,     METHOD_IP_PAIR,     METHOD_SRC,
+				      METHOD_VLAN,     METHOD_ROUND_ROBIN, METHOD_BROADCAST,
+				      METHOD_RSS_HASH, METHOD_RANDOM};
+#define METHODS (sizeof(methods) / sizeof(methods[0]))
+
 /* Made once: an input brings packets alone. */
 static struct rig rig;
 static struct set set;
@@ -77,7 +83,7 @@ static void start(void)
 	filter.set_cnt = 1;
 	rig_create(&rig, 512);
 	for (size_t i = 0; i < MATCH_CNT; i++)
-		rig_group(&rig, matches[i], (enum method)(i % METHOD_CNT), 3);
+		rig_group(&rig, matches[i], methods[i % METHODS], 3);
 	rig_connect(&rig, 64, 13);
 }
 
@@ -190,9 +196,39 @@ static void judge(uint8_t *data, uint32_t len, uint32_t wire_len, uint8_t malfor
 	    (meta.flags & (XFQ_META_FRAGMENT | XFQ_META_FRAG_NEXT)) != XFQ_META_FRAGMENT)
 		RIG_REQUIRE(parsed.flow_hash == meta.flow_hash);
 	first_pass_destroy(&pass);
-	for (size_t i = 0; i < MATCH_CNT; i++)
-		(void)expression_match(&rig.policy.groups[i].match, data, wire_len, len);
+	for (uint32_t t = 0; t < rig.policy.test_cnt; t++)
+		(void)expression_match(&rig.policy.tests[t].expression, data, wire_len, len);
 	check_symmetry(data, len, wire_len, &parsed);
+}
+
+/* Every method, of the next burst: whom it names are members. */
+static void steer(void)
+{
+	const struct roster *roster = rig_roster(&rig, 0);
+	const struct method_net net = {.addr = {10}, .len = 8};
+	struct method_context context = {.seed = RIG_SEED};
+	uint8_t index[PACKET_BURST];
+	uint64_t targets[PACKET_BURST];
+
+	for (uint32_t i = 0; i < rig.cnt; i++)
+		index[i] = (uint8_t)i;
+	for (uint32_t m = 0; m < METHOD_PLUGIN; m++) {
+		struct method_spec spec = {.method = (enum method)m,
+					   .offset = 12,
+					   .offset2 = 30,
+					   .size = 8,
+					   .symmetric = true,
+					   .fields = UINT32_MAX,
+					   .nets = (struct method_net *)(uintptr_t)&net,
+					   .net_cnt = 1};
+		struct method_state state = {0};
+
+		if (m == METHOD_STICKY)
+			continue;
+		method_targets(&spec, &state, &context, roster, rig.pkts, index, rig.cnt, targets);
+		for (uint32_t i = 0; i < rig.cnt; i++)
+			RIG_REQUIRE(targets[i] && targets[i] < 1ULL << roster->cnt);
+	}
 }
 
 /* The packet, and all shorter ones of its bytes that fit, in one burst. */
@@ -208,6 +244,7 @@ static void fan_out(const uint8_t *bytes, uint32_t len, uint32_t wire_len)
 		rig.cnt++;
 	}
 	sent += rig.cnt;
+	steer();
 	rig_burst(&rig);
 	RIG_REQUIRE(rig.fanout.groups[0].packets == sent);
 	rig_check_sums(&rig, sent);

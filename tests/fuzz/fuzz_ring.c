@@ -76,11 +76,13 @@ static void step_write(struct world *world)
 }
 
 /* A member in the worker, and what others do while it has its packets. */
-static void consume(void *context, const struct packet *pkts, const uint8_t *index, uint32_t cnt)
+static void consume(void *context, const struct packet *pkts, const uint32_t *marks,
+		    const uint8_t *index, uint32_t cnt)
 {
 	struct world *world = context;
 	uint32_t choice = input_byte(&world->input);
 
+	(void)marks;
 	for (uint32_t k = 0; k < cnt; k++)
 		RIG_REQUIRE(&pkts[index[k]] == &world->rig.pkts[index[k]]);
 	for (uint32_t m = 0; m < MEMBERS; m += 2)

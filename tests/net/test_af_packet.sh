@@ -198,6 +198,76 @@ holds 'within the limit' ".groups.udp.packets >= 50 and .groups.udp.packets < 10
 holds 'beyond it' ".verdicts.limited + .groups.udp.packets == $((2 * datagrams))"
 all_sums
 
+# all fragments of a datagram come by one socket, and go to the member of its flow; before the
+# reload, which has them follow, all fragments between two hosts are at one member
+flows=20
+# send_parts FIRST: of each flow from this number on a datagram in three fragments, and a whole one
+# in between; UDP 198.51.100.1:1024+N > 198.51.100.2:5000, each packet with N as identification
+send_parts() {
+	# shellcheck disable=SC2016 # these are the inner shell's
+	netns_exec far bash -ec 'for ((n = $3; n < $3 + $4; n++)); do
+		part() { printf "%s 4500 0024 %04x %s 4011 0000 c6336401 c6336402 %s" "$1" "$n" "$2" "$3"; }
+		udp=$(printf "%04x 1388" $((1024 + n)))
+		for frame in "$(part "$2" 2000 "$udp 00300000 0000000000000000")" \
+			"$(part "$2" 0000 "$udp 00100000 0000000000000000")" \
+			"$(part "$2" 2002 0102030405060708090a0b0c0d0e0f10)" \
+			"$(part "$2" 0004 0102030405060708090a0b0c0d0e0f10)"; do
+			"$1" a0 "$frame"
+		done
+	done' bash "$XFQ_NET_DIR/frame_send" "${near_mac//:/}${far_mac//:/} 0800" "$1" "$flows"
+}
+
+# parts_at MEMBER EXPRESSION: how many packets of each flow, named by its number, a member has
+parts_at() {
+	tcpdump -v -n -r "$netns_dir/parts/parts.$1.pcapng" "$2" 2>/dev/null |
+		sed -n 's/.* id \([0-9]*\),.*/\1/p' | sort -n | uniq -c | awk '{ print $2, $1 }'
+}
+
+parts_config() {
+	cat <<END
+name: parts
+interfaces:
+  - { name: b0, mode: af_packet }
+filter: { default: steer, fragments: $1 }
+groups:
+  parts: { match: "udp dst port 5000 or (ip[6:2] & 0x1fff != 0)", members: 2, sink: pcap, dir: "$netns_dir/parts" }
+  all: { steer: flow, members: 2, run: worker }
+END
+}
+
+parts_config ignore >"$netns_dir/parts.yaml"
+begin parts
+send_parts 1
+sleep 0.3
+parts_config follow >"$netns_dir/parts.yaml"
+timeout 10 "$XFQ_BIN" reload --instance parts --force >"$netns_dir/reload.log" 2>&1 || {
+	cat "$netns_dir/reload.log"
+	test_fail 'the reload with other fragments failed'
+}
+send_parts 101
+sleep 0.3
+end
+all_sums
+equals 'parts' .groups.parts.packets $((8 * flows))
+holds 'all fragments came by one socket' "[.workers[].received] | min <= 2 * $flows"
+fragments='ip[6:2] & 0x3fff != 0'
+for member in 0 1; do
+	parts_at "$member" "$fragments and ip[4:2] <= 100" >"$netns_dir/ignored.$member"
+	parts_at "$member" 'ip[4:2] > 100' >"$netns_dir/followed.$member"
+done
+if [ -s "$netns_dir/ignored.0" ] && [ -s "$netns_dir/ignored.1" ]; then
+	head "$netns_dir"/ignored.?
+	test_fail 'fragments: ignore: fragments of two hosts are at two members'
+fi
+for member in 0 1; do
+	[ -s "$netns_dir/followed.$member" ] || test_fail "member $member has no flow of $flows"
+	awk '$2 != 4 { exit 1 }' "$netns_dir/followed.$member" || {
+		cat "$netns_dir/followed.$member"
+		test_fail "fragments: follow: member $member has a part of a flow"
+	}
+done
+[ "$(cat "$netns_dir"/followed.? | wc -l)" -eq "$flows" ] || test_fail "not all of $flows flows are there"
+
 # switched off and on again: it goes on
 config down af_packet >"$netns_dir/down.yaml"
 begin down

@@ -129,7 +129,7 @@ end
 jq -e '.groups.all.left.members > 10' "$netns_dir/now.json" >/dev/null || test_fail "hardly anyone joined"
 
 text=$("${nobody[@]}" "$pester" version "$socket" 9) || test_fail "no answer to another version"
-grep -q '^-93: the request is of version 9 .* understands version 1' <<<"$text" ||
+grep -q '^-93: the request is of version 9 .* understands version 2' <<<"$text" ||
 	test_fail "what another version is told is \"$text\""
 # the kernel refuses descriptors, or, before Linux 6.16, closes those that come
 text=$("${nobody[@]}" "$pester" descriptors "$socket")

@@ -26,13 +26,13 @@ def taken(name): sum(.filter.rules[], .filter.default | select(.action == name).
 	"steered is received": (.verdicts.steer == sum(.workers[].received)),
 	"nothing lost on the way in": (sum(.workers[] | .rx_dropped, .rx_ring_full, .faulty_members) == 0),
 	"unclaimed": ([.workers[] | .unclaimed <= .received] | all),
-	"a group for everything": ([.groups[] | select(.match == "").packets] | all(. == $steer)),
-	"unclaimed is what no group has": (if [.groups[] | select(.match == "")] | length > 0
+	"a group for everything": ([.groups[] | select(.match == "" and (.narrowed | not)).packets] | all(. == $steer)),
+	"unclaimed is what no group has": (if [.groups[] | select(.match == "" and (.narrowed | not))] | length > 0
 		then sum(.workers[].unclaimed) == 0 else true end),
 	"no group, all unclaimed": (if .groups == {} then sum(.workers[].unclaimed) == $steer else true end),
 	"packets of a group": ([.groups[] | .packets * (if .steer == "broadcast" then .members | length
-		else 1 end) == sum(.members[] | .packets, .lost) + (if .steer == "broadcast" then 0 else .no_member end)] | all),
-	"bytes of a group": ([.groups[] | select(.no_member == 0) | .bytes * (if .steer == "broadcast" then .members | length
+		else 1 end) == sum(.members[] | .packets, .lost) + (if .steer == "broadcast" then 0 else .no_member + .dropped end)] | all),
+	"bytes of a group": ([.groups[] | select(.no_member + .dropped == 0) | .bytes * (if .steer == "broadcast" then .members | length
 		else 1 end) == sum(.members[].bytes)] | all),
 	"nothing is lost from a file": (sum(.groups[].members[].lost) == 0),
 	"all is consumed": ([.groups[].members[] | .consumed == .packets and .queued == 0] | all),

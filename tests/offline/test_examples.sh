@@ -58,7 +58,7 @@ for example in "$examples"/*.yaml; do
 done
 
 # and so are those in the documents
-cp "$examples/blocklist.txt" "$offline_dir"
+cp "$examples/blocklist.txt" "$examples/table.csv" "$offline_dir"
 for page in README.md docs/config.md; do
 	sed -n '/^```yaml$/,/^```$/p' "$XFQ_SOURCE_DIR/$page" | grep -v '^```' >"$offline_dir/page.yaml"
 	"$XFQ_BIN" check "$offline_dir/page.yaml" >"$offline_dir/out" 2>"$offline_dir/err" || test_fail "$page: $(cat "$offline_dir/err")"
@@ -94,5 +94,43 @@ done
 # the blocklist: its own prefixes, sent by nobody in the captures; then with one that is sent
 sed 's/file: blocklist.txt, /entries: [192.168.5.16, 68.233.253.128\/25], /' "$examples/blocklist.yaml" >"$offline_dir/blocklist.yaml"
 examples=$offline_dir counts blocklist "$pcaps/1kxun.pcap" 'src host 192.168.5.16 or src net 68.233.253.128/25'
+
+# the groups: what cases, tables and tunnels count, tcpdump counts
+# group NAME CAPTURE FILTER WANTED: what jq finds in the counters
+group() {
+	local got
+	offline_run 0 "$examples/$1.yaml" "$2"
+	got=$(jq -r ".groups | $3" "$offline_dir/out")
+	[ "$got" = "$4" ] || test_fail "$1 on ${2##*/}: $3 is $got, tcpdump has $4"
+	checked=$((checked + 1))
+}
+
+# some CAPTURE EXPRESSION: how many packets tcpdump finds, of which there are some
+some() {
+	local cnt
+	cnt=$(offline_count "$1" "$2")
+	[ "$cnt" -gt 0 ] || test_fail "${1##*/} has nothing for \"$2\""
+	echo "$cnt"
+}
+
+call=$pcaps/sip.pcap mixed=$pcaps/1kxun.pcap six=$pcaps/6in4tunnel.pcap
+group cases "$call" .calls.packets "$(some "$call" 'tcp or udp')"
+group cases "$call" .calls.counters.sip.packets "$(some "$call" 'port 5060')"
+group cases "$call" '[.calls.members[] | select(.classes == ["control"]).packets] | add' "$(some "$call" 'port 5060')"
+group cases "$call" '[.calls.members[] | select(.classes == ["media"]).packets] | add' "$(some "$call" 'udp and not port 5060')"
+group cases "$mixed" .calls.counters.syns.packets "$(some "$mixed" 'tcp[tcpflags] & (tcp-syn|tcp-ack) == tcp-syn')"
+group cases "$mixed" '.closer.packets > 0 and .closer.packets < .calls.packets / 2' true
+# a table in front of the cases
+ours='(src net 10.0.0.0/8 or src net 2001:db8::/32)'
+noise='(udp dst port 5353 or (udp and dst net ff02::/16))'
+group table "$mixed" .ids.dropped "$(some "$mixed" "$noise")"
+group table "$mixed" '[.ids.members[].packets] | add' "$(some "$mixed" "not $noise and not ((icmp or icmp6) and not $ours)")"
+echo=$pcaps/icmp-tunnel.pcap
+group table "$echo" .ids.counters.icmp.packets "$(some "$echo" "(icmp or icmp6) and not $ours")"
+# IPv6 in IPv4, without options or extension headers: its next header is at 26
+group tunnels "$six" .outer.packets "$(some "$six" 'ip proto 41')"
+group tunnels "$six" .inner.packets "$(some "$six" 'ip proto 41 and (ip[26] == 6 or ip[26] == 58)')"
+group sticky "$mixed" '[.services.members[].packets] | add' "$(some "$mixed" 'tcp or udp')"
+group sticky "$mixed" '[.flows.members[].packets] | add' "$(some "$mixed" 'tcp or udp')"
 
 echo "$checked examples and counts; ${ways[*]}"

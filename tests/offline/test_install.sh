@@ -23,6 +23,19 @@ compile() {
 cmake --install "$build" --prefix "$dir/usr" >"$dir/log" || { cat "$dir/log"; fail "installing"; }
 "$dir/usr/bin/xfq" --version | grep -q '^xfq [0-9]' || fail "the installed program does not run"
 
+# the compiler of expressions: it has one name, is found beside what is installed, and nothing but it
+# is linked with LLVM
+if grep -q '^XFQ_LLVM:BOOL=ON' "$build/CMakeCache.txt"; then
+	module=$(find "$dir/usr" -name xfq-native.so)
+	[ -n "$module" ] || fail "no xfq-native.so"
+	[ "$(nm -D --defined-only "$module" | awk '{ print $3 }')" = xfq_native_module ] ||
+		fail "the names of xfq-native.so"
+	runpath=$(readelf -d "$dir/usr/bin/xfq" | sed -n 's/.*RUNPATH.*\[\(.*\)\]/\1/p')
+	[ "$dir/usr/bin/${runpath#"\$ORIGIN/"}" -ef "${module%/*}" ] ||
+		fail "the installed program looks for xfq-native.so in $runpath"
+fi
+[[ $(ldd "$dir/usr/bin/xfq") != *LLVM* ]] || fail "the program is linked with LLVM"
+
 # a consumer of the ring: the headers alone, as C and as C++
 cat >"$dir/consumer.c" <<'END'
 #include <stdio.h>

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The ring of a packet socket, read from blocks made by hand: good ones, and ones that lie. */
+/* The ring of a packet socket, read from blocks made by hand: good ones, and ones that lie; and
+ * fragments in it, which follow their flow. */
 #include "tests/packet_builder.h"
 #include "workers/af_packet.h"
+#include "xdp/fragment.h"
 #include <linux/if_packet.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -17,6 +19,7 @@
 #define FRAMES      256U
 #define FRAME_BYTES 2048U
 #define SEED        7U
+#define SECOND      1000000000ULL
 
 struct rig {
 	struct af_packet source;
@@ -57,6 +60,7 @@ static int teardown(void **state)
 {
 	struct rig *rig = *state;
 
+	first_pass_notes_destroy(&rig->source.notes);
 	free(rig->ring);
 	free(rig->umem.base);
 	free(rig);
@@ -276,6 +280,201 @@ static void test_broken(void **state)
 		assert_int_equal(block(rig, i)->block_status, TP_STATUS_KERNEL);
 }
 
+/* --- fragments -------------------------------------------------------------------------------- */
+
+enum part { WHOLE, FIRST, MIDDLE, LAST };
+
+struct datagram {
+	bool v6;
+	uint32_t id, sport;
+};
+
+static const struct datagram datagrams[] = {
+	{.id = 7, .sport = 1000},
+	{.v6 = true, .id = 7, .sport = 1000},
+};
+#define DATAGRAMS (sizeof(datagrams) / sizeof(datagrams[0]))
+
+/* From now on as a filter says that differs from the default in this. */
+static void treat(struct rig *rig, bool follow, enum xdp_orphan orphans)
+{
+	struct filter filter;
+
+	filter_init(&filter);
+	filter.fragments = follow;
+	filter.orphans = orphans;
+	first_pass_notes_set(&rig->source.notes, &filter);
+	filter_destroy(&filter);
+}
+
+static int setup_following(void **state)
+{
+	struct rig *rig;
+
+	setup(state);
+	rig = *state;
+	if (first_pass_notes_create(&rig->source.notes))
+		return -1;
+	treat(rig, true, XDP_ORPHAN_BY_RULES);
+	return 0;
+}
+
+static struct packet_builder part_of(const struct datagram *d, enum part part)
+{
+	uint32_t offset = part == FIRST ? 0 : part * 2U;
+	struct packet_builder b;
+
+	packet_start(&b);
+	if (d->v6)
+		packet_ipv6(&b, 1, 2);
+	else
+		packet_ipv4(&b, 1, 2, 0);
+	if (part != WHOLE && d->v6) {
+		packet_fragment6(&b, offset, part != LAST);
+		/* the header's second half is the datagram's name */
+		packet_put32(&b, b.len - 4, d->id);
+	} else if (part != WHOLE) {
+		packet_fragment4(&b, offset, part != LAST);
+		packet_put16(&b, b.l3 + 4, d->id);
+	}
+	if (part == WHOLE || part == FIRST)
+		packet_udp(&b, d->sport, 53);
+	else
+		b.bytes[b.next_at] = 17;
+	packet_payload(&b, 16);
+	packet_finish(&b);
+	return b;
+}
+
+/* The hash that a part gets which the kernel saw at a time. */
+static uint32_t feed(struct rig *rig, const struct datagram *d, enum part part, uint64_t ns)
+{
+	struct packet_builder b = part_of(d, part);
+	uint32_t index = rig->source.block;
+	struct tpacket3_hdr *header;
+	struct xfq_meta meta;
+
+	rig->at[index] = 64;
+	rig->last[index] = NULL;
+	block(rig, index)->num_pkts = 0;
+	header = put(rig, index, &b, b.len);
+	header->tp_sec = (uint32_t)(ns / SECOND);
+	header->tp_nsec = (uint32_t)(ns % SECOND);
+	hand_over(rig, index);
+	assert_int_equal(receive(rig), 1);
+	meta = *rig->pkts[0].meta;
+	settle(rig, 1);
+	assert_int_equal(meta.ts_ns, ns);
+	assert_int_equal(meta.rule, XFQ_RULE_DEFAULT);
+	assert_int_equal(!(meta.flags & XFQ_META_FRAGMENT), part == WHOLE);
+	assert_int_equal(!(meta.flags & XFQ_META_PORTS), part == MIDDLE || part == LAST);
+	assert_int_not_equal(meta.flow_hash, 0);
+	return meta.flow_hash;
+}
+
+/* Two datagrams of two flows between the same hosts, their parts mixed: each has its flow's hash.
+ */
+static void test_fragments(void **state)
+{
+	for (uint32_t i = 0; i < DATAGRAMS; i++) {
+		struct datagram a = datagrams[i], b = datagrams[i];
+		uint32_t hash_a, hash_b;
+
+		b.id++;
+		b.sport++;
+		hash_a = feed(*state, &a, WHOLE, SECOND);
+		hash_b = feed(*state, &b, WHOLE, SECOND);
+		assert_int_not_equal(hash_a, hash_b);
+		assert_int_equal(feed(*state, &a, FIRST, SECOND), hash_a);
+		assert_int_equal(feed(*state, &b, FIRST, SECOND), hash_b);
+		assert_int_equal(feed(*state, &b, LAST, SECOND), hash_b);
+		assert_int_equal(feed(*state, &a, MIDDLE, SECOND), hash_a);
+		assert_int_equal(feed(*state, &b, MIDDLE, SECOND), hash_b);
+		assert_int_equal(feed(*state, &a, LAST, SECOND), hash_a);
+	}
+}
+
+/* The first part comes later: it takes the hash of what came before it, unless orphans are taken
+ * out, where what comes here before it leaves nothing. */
+static void test_first_later(void **state)
+{
+	for (uint32_t i = 0; i < DATAGRAMS; i++) {
+		struct datagram d = datagrams[i];
+		uint32_t flow = feed(*state, &d, WHOLE, SECOND), pair;
+
+		pair = feed(*state, &d, LAST, SECOND);
+		assert_int_not_equal(pair, flow);
+		assert_int_equal(feed(*state, &d, FIRST, SECOND), pair);
+		assert_int_equal(feed(*state, &d, MIDDLE, SECOND), pair);
+		d.id++; /* the next one is in order */
+		assert_int_equal(feed(*state, &d, FIRST, SECOND), flow);
+		assert_int_equal(feed(*state, &d, LAST, SECOND), flow);
+		d.id++;
+		treat(*state, true, XDP_ORPHAN_DROP);
+		assert_int_equal(feed(*state, &d, LAST, SECOND), pair);
+		assert_int_equal(feed(*state, &d, FIRST, SECOND), flow);
+		assert_int_equal(feed(*state, &d, MIDDLE, SECOND), flow);
+		treat(*state, true, XDP_ORPHAN_BY_RULES);
+	}
+}
+
+/* Notes are believed as long as packets say that it is not too long ago. */
+static void test_expiry(void **state)
+{
+	struct datagram d = datagrams[0];
+	uint32_t flow = feed(*state, &d, FIRST, 5 * SECOND + 1);
+	uint64_t end = 5 * SECOND + 1 + FRAGMENT_LIFETIME_NS;
+
+	assert_int_equal(feed(*state, &d, LAST, end), flow);
+	assert_int_not_equal(feed(*state, &d, LAST, end + 1), flow);
+	/* the name is used again, by another flow */
+	d.sport++;
+	flow = feed(*state, &d, WHOLE, end);
+	d.id++;
+	assert_int_equal(feed(*state, &d, FIRST, end), flow);
+	d.sport++;
+	assert_int_not_equal(feed(*state, &d, FIRST, end + SECOND), flow);
+	assert_int_not_equal(feed(*state, &d, LAST, end + SECOND), flow);
+	assert_int_equal(feed(*state, &d, LAST, end + SECOND),
+			 feed(*state, &d, WHOLE, end + SECOND));
+}
+
+/* `fragments: ignore`: by addresses; and live, from one to the other. */
+static void test_ignored(void **state)
+{
+	for (uint32_t i = 0; i < DATAGRAMS; i++) {
+		struct datagram d = datagrams[i];
+		uint32_t flow = feed(*state, &d, WHOLE, SECOND), pair;
+
+		treat(*state, false, XDP_ORPHAN_BY_RULES);
+		pair = feed(*state, &d, FIRST, SECOND);
+		assert_int_not_equal(pair, flow);
+		assert_int_equal(feed(*state, &d, LAST, SECOND), pair);
+		treat(*state, true, XDP_ORPHAN_BY_RULES);
+		d.id++;
+		assert_int_equal(feed(*state, &d, FIRST, SECOND), flow);
+		assert_int_equal(feed(*state, &d, LAST, SECOND), flow);
+		treat(*state, false, XDP_ORPHAN_BY_RULES);
+		assert_int_equal(feed(*state, &d, LAST, SECOND), pair);
+	}
+}
+
+/* As many datagrams are remembered as there is room for: the oldest one gives way. */
+static void test_room(void **state)
+{
+	struct datagram d = datagrams[1];
+	uint32_t flow = feed(*state, &d, WHOLE, SECOND);
+
+	for (uint32_t i = 0; i <= FRAGMENT_DATAGRAMS; i++) {
+		d.id = i;
+		assert_int_equal(feed(*state, &d, FIRST, SECOND), flow);
+	}
+	d.id = 1;
+	assert_int_equal(feed(*state, &d, LAST, SECOND), flow);
+	d.id = 0;
+	assert_int_not_equal(feed(*state, &d, LAST, SECOND), flow);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -284,6 +483,11 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_tags, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_cut, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_broken, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_fragments, setup_following, teardown),
+		cmocka_unit_test_setup_teardown(test_first_later, setup_following, teardown),
+		cmocka_unit_test_setup_teardown(test_expiry, setup_following, teardown),
+		cmocka_unit_test_setup_teardown(test_ignored, setup_following, teardown),
+		cmocka_unit_test_setup_teardown(test_room, setup_following, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -140,10 +140,12 @@ static void player_act(struct world *world, uint32_t slot)
 }
 
 /* A member in the worker: it has its packets, and while it has them others are busy, too. */
-static void consume(void *context, const struct packet *pkts, const uint8_t *index, uint32_t cnt)
+static void consume(void *context, const struct packet *pkts, const uint32_t *marks,
+		    const uint8_t *index, uint32_t cnt)
 {
 	struct world *world = context;
 
+	(void)marks;
 	assert_in_range(cnt, 1, PACKET_BURST);
 	for (uint32_t k = 0; k < cnt; k++) {
 		assert_ptr_equal(&pkts[index[k]], &world->rig.pkts[index[k]]);
@@ -256,14 +258,15 @@ static void check_group(const struct world *world, uint32_t g, uint64_t offered,
 {
 	const struct policy_group *group = &world->rig.policy.groups[g];
 	uint64_t lost = group_lost(world, g) - world->lost[g], delivered = inner;
-	uint32_t most = group->method == METHOD_BROADCAST ? rig_roster(&world->rig, g)->cnt : 1;
+	uint32_t most =
+		group->steer.method == METHOD_BROADCAST ? rig_roster(&world->rig, g)->cnt : 1;
 
 	for (uint32_t i = 0; i < world->cnt; i++) {
 		assert_true(world->times[g][i] <= most);
 		delivered += world->times[g][i];
 	}
 	assert_int_equal(delivered + lost, offered);
-	if (lost && group->overflow == POLICY_SPILL && group->method != METHOD_BROADCAST)
+	if (lost && group->overflow == POLICY_SPILL && group->steer.method != METHOD_BROADCAST)
 		check_spilled(world, g);
 }
 

@@ -160,6 +160,8 @@ static void test_groups(void **state)
 	assert_int_equal(groups[0].members_max, 8);
 	assert_int_equal(groups[0].ring_slots, FAKE_SLOTS);
 	assert_true(groups[0].allowed);
+	assert_string_equal(groups[0].classes, "user,control");
+	assert_string_equal(groups[1].classes, "");
 	assert_string_equal(groups[1].name, "all");
 	assert_false(groups[1].allowed);
 	assert_int_equal(groups[1].reserved[26], 0);
@@ -285,7 +287,7 @@ static void test_answers_bent(void **state)
 		{.head = {.magic = 1}, .code = -EPROTO, .words = "no instance of XFQ"},
 		{.len = 1, .code = -EPROTO, .words = "no instance of XFQ"},
 		{.len = 5, .code = -EPROTO, .words = "no instance of XFQ"},
-		{.head = {.version = 2}, .code = -EPROTONOSUPPORT, .words = "speaks version 2"},
+		{.head = {.version = 3}, .code = -EPROTONOSUPPORT, .words = "speaks version 3"},
 		{.head = {.version = 9, .code = -EACCES}, .code = -EPROTONOSUPPORT, .words = "9"},
 		{.len = 6, .code = -EPROTO, .words = "fits no question"},
 		{.len = sizeof(struct protocol_answer) - 1, .code = -EPROTO, .words = "fits no"},

@@ -51,8 +51,10 @@ static int fake_mappings(void)
 
 static void test_join(void **state)
 {
-	const struct xfq_join_options options = {
-		.ring_slots = 100, .weight = 1000, .wait = XFQ_WAIT_POLL};
+	const struct xfq_join_options options = {.ring_slots = 100,
+						 .weight = 1000,
+						 .wait = XFQ_WAIT_POLL,
+						 .classes = "user,control"};
 	int fds = fake_open_fds(&fake), mappings = fake_mappings();
 	struct xfq_member_info info;
 	struct xfq_member_stats stats;
@@ -66,6 +68,7 @@ static void test_join(void **state)
 	assert_string_equal(fake.last.group, "web");
 	assert_int_equal(fake.last.ring_slots, 100);
 	assert_int_equal(fake.last.weight, 1000);
+	assert_string_equal(fake.last.classes, "user,control");
 	assert_int_equal(fake.last.ring_version, XFQ_RING_VERSION);
 	assert_int_equal(fake.last.desc_len, sizeof(struct xfq_ring_desc));
 	assert_int_equal(fake.last.meta_len, XFQ_META_BYTES);
@@ -115,6 +118,7 @@ static void expect_refused(const char *group, const struct xfq_join_options *opt
 static void test_bad_wishes(void **state)
 {
 	struct xfq_join_options options = {.weight = 1001};
+	char long_classes[257] = {0};
 
 	(void)state;
 	expect_refused(NULL, NULL, -EINVAL, "name of a group");
@@ -122,8 +126,13 @@ static void test_bad_wishes(void **state)
 	expect_refused("web", &options, -EINVAL, "weight 1001");
 	options = (struct xfq_join_options){.wait = XFQ_WAIT_SPIN + 1};
 	expect_refused("web", &options, -EINVAL, "no wait mode");
-	options = (struct xfq_join_options){.reserved = {[12] = 1}};
+	options = (struct xfq_join_options){.reserved = {[9] = 1}};
 	expect_refused("web", &options, -EINVAL, "reserved");
+	options = (struct xfq_join_options){.reserved0 = 1};
+	expect_refused("web", &options, -EINVAL, "reserved");
+	memset(long_classes, 'c', sizeof(long_classes) - 1);
+	options = (struct xfq_join_options){.classes = long_classes};
+	expect_refused("web", &options, -ESRCH, "255 bytes of classes");
 }
 
 /* --- numbers ---------------------------------------------------------------------------------- */

@@ -73,9 +73,10 @@ static uint32_t check(const struct xfq_packet *pkts, int cnt)
 
 	FAKE_REQUIRE(ring < FAKE_WORKERS);
 	for (int i = 0; i < cnt; i++) {
-		FAKE_REQUIRE(pkts[i].len == FAKE_LEN && pkts[i].reserved == 0);
+		FAKE_REQUIRE(pkts[i].len == FAKE_LEN);
 		memcpy(&number, pkts[i].data, sizeof(number));
 		FAKE_REQUIRE(number == expected[ring] + (uint32_t)i);
+		FAKE_REQUIRE(pkts[i].mark == ~number);
 		FAKE_REQUIRE(pkts[i].meta->magic == XFQ_META_CHECKED);
 		FAKE_REQUIRE(pkts[i].meta->flow_hash == number);
 		for (uint32_t j = 4; j < FAKE_LEN; j++)

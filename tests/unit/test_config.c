@@ -152,17 +152,17 @@ static void check_full_groups(const struct config *config)
 
 	assert_int_equal(config->group_cnt, 6);
 	assert_string_equal(groups[0].name, "web");
-	assert_string_equal(groups[0].match, "tcp port 80");
-	assert_int_equal(groups[0].steer, METHOD_IP_PAIR);
+	assert_string_equal(groups[0].spec.when.match, "tcp port 80");
+	assert_int_equal(groups[0].spec.steer.method, METHOD_IP_PAIR);
 	assert_int_equal(groups[0].members, 64);
 	assert_int_equal(groups[0].members_max, CONFIG_JOIN_MAX);
 	assert_int_equal(groups[0].run, CONFIG_RUN_WORKER);
 	assert_int_equal(groups[0].line, 23);
 	assert_null(groups[0].dir);
 	assert_string_equal(groups[1].name, "all");
-	assert_null(groups[1].match);
-	assert_int_equal(groups[1].steer, METHOD_FLOW);
-	assert_int_equal(groups[1].overflow, POLICY_DROP);
+	assert_null(groups[1].spec.when.match);
+	assert_int_equal(groups[1].spec.steer.method, METHOD_FLOW);
+	assert_int_equal(groups[1].spec.overflow, POLICY_DROP);
 	assert_int_equal(groups[1].members, 1);
 	assert_int_equal(groups[1].members_max, 4);
 	check_access(&groups[1].access, CONFIG_USER_SELF, CONFIG_GROUP_NONE, 0400);
@@ -171,22 +171,22 @@ static void check_full_groups(const struct config *config)
 	assert_int_equal(groups[1].ring_slots, 1024);
 	assert_int_equal(groups[1].line, 24);
 	assert_string_equal(groups[2].name, "pcap");
-	assert_int_equal(groups[2].steer, METHOD_ROUND_ROBIN);
+	assert_int_equal(groups[2].spec.steer.method, METHOD_ROUND_ROBIN);
 	assert_int_equal(groups[2].sink, CONFIG_SINK_PCAP);
 	assert_int_equal(groups[2].ring_slots, 65536);
 	assert_string_equal(groups[2].dir, "captures");
 	assert_string_equal(groups[3].name, "a.pcap");
-	assert_int_equal(groups[3].steer, METHOD_BROADCAST);
+	assert_int_equal(groups[3].spec.steer.method, METHOD_BROADCAST);
 	assert_int_equal(groups[3].ring_slots, 64);
 	assert_string_equal(groups[3].dir, ".");
 	assert_int_equal(groups[3].line, 26);
 	assert_int_equal(groups[4].members, 0);
 	assert_int_equal(groups[4].members_max, 64);
-	assert_int_equal(groups[4].overflow, POLICY_SPILL);
+	assert_int_equal(groups[4].spec.overflow, POLICY_SPILL);
 	check_access(&groups[4].access, 1000, 0, 0404);
 	assert_int_equal(groups[5].members, 1);
 	assert_int_equal(groups[5].members_max, 0);
-	assert_int_equal(groups[5].overflow, POLICY_DROP);
+	assert_int_equal(groups[5].spec.overflow, POLICY_DROP);
 	check_access(&groups[5].access, CONFIG_USER_SELF, CONFIG_GROUP_NONE, 0400);
 }
 
@@ -409,7 +409,7 @@ static void test_error_cap(void **state)
 	assert_int_equal(errors.cnt, 1000);
 	assert_string_equal(errors.lines[0].text,
 			    "t.yaml:2: workers.k0: unknown key; there is cpus, idle, frames, "
-			    "frame_size");
+			    "flow_cache, frame_size");
 	assert_string_equal(errors.lines[999].text, "t.yaml:1001: and 501 more errors");
 	config_errors_destroy(&errors);
 	free(text);

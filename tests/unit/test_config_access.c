@@ -107,7 +107,7 @@ static void test_group_init(void **state)
 	memset(&group, 0xff, sizeof(group));
 	config_group_init(&group);
 	assert_memory_equal(group.name, zeroed.name, sizeof(group.name));
-	assert_null(group.match);
+	assert_null(group.spec.when.match);
 	assert_null(group.dir);
 	read_good(&config, "groups: { \"a\": }");
 	assert_int_equal(config.groups[0].ring_slots, group.ring_slots);

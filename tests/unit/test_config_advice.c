@@ -69,6 +69,16 @@ static void test_groups(void **state)
 	check_advice("filter: { default: pass, rules: [{ action: steer, port: 80 }] }\n" GROUP, 0,
 		     NULL);
 	check_advice("filter: { default: claimed }\n" GROUP, 0, NULL);
+	check_advice("filter: { default: claimed }\ngroups: { a: {} }\n", 0, NULL);
+	check_advice("filter: { default: claimed }\n"
+		     "groups: { a: { cases: [{ match: udp, action: drop }] } }\n",
+		     2, "groups.a: has no match, and with default: claimed that claims every");
+	check_advice("filter: { default: claimed, sets: { s: { type: net } } }\n"
+		     "groups: { a: { in: { set: s, field: src } } }\n",
+		     2, "groups.a: has no match");
+	check_advice("filter: { default: claimed, sets: { s: { type: net } } }\n"
+		     "groups: { a: { match: udp, in: { set: s, field: src } } }\n",
+		     0, NULL);
 	check_advice("filter: { default: claimed }\n", 0, "claimed, and no groups");
 	check_advice("{}", 0, "no groups: what is steered is taken from the stack");
 	check_advice("filter: { default: pass }\n", 0, NULL);
@@ -80,6 +90,94 @@ static void test_groups(void **state)
 		     0, NULL);
 	check_advice("filter:\n  rules:\n    - { action: drop, match: tcp port 81 }\n" GROUP, 0,
 		     NULL);
+}
+
+#define CASES "groups:\n  web:\n    match: tcp port 80\n    classes: [a]\n    cases:\n"
+
+static void test_cases(void **state)
+{
+	(void)state;
+	check_advice(CASES "    - { class: a }\n    - { match: udp }\n", 7,
+		     "groups.web: this case is never reached: the one in line 6 takes all");
+	/* all that the group wants, or the case */
+	check_advice(CASES "    - { match: (tcp port 80), class: a }\n    - { action: drop }\n", 7,
+		     "the one in line 6 takes all");
+	check_advice(CASES "    - { match: icmp, action: drop }\n    - { match: udp }\n"
+			   "    - { match: (icmp), class: a }\n",
+		     8, "the one in line 6 takes all");
+	/* more is asked, or more is asked afterwards */
+	check_advice(CASES "    - { sample: 2, class: a }\n    - { action: drop }\n", 0, NULL);
+	check_advice(CASES "    - { sample: 1, class: a }\n    - { action: drop }\n", 7,
+		     "the one in line 6 takes all");
+	check_advice("filter: { sets: { s: { type: flow } } }\n" CASES
+		     "    - { in: { set: s }, class: a }\n    - { action: drop }\n",
+		     0, NULL);
+	check_advice("plugins: { p: { file: /bin/sh } }\n" CASES
+		     "    - { plugin: p, class: a }\n    - { action: drop }\n",
+		     0, NULL);
+	check_advice(CASES "    - { mark: 1, action: pass }\n    - { class: a }\n", 0, NULL);
+	check_advice(CASES "    - { match: udp, action: pass }\n    - { class: a }\n", 6,
+		     "groups.web: this case does nothing");
+	/* marks that are set above, or nowhere */
+	check_advice(CASES "    - { match: udp, mark: 1, action: pass }\n"
+			   "    - { marked: 1, class: a }\n    - { marked: 0, action: drop }\n",
+		     0, NULL);
+	check_advice(CASES "    - { match: udp, mark: 1, action: pass }\n"
+			   "    - { marked: 2, class: a }\n",
+		     7, "groups.web: this case never holds: no case above it marks a packet 2");
+	check_advice(CASES "    - { match: udp, mark: 1, class: a }\n    - { marked: 1 }\n", 7,
+		     "this case never holds");
+	check_advice(CASES "    - { marked: 0, class: a }\n    - { action: drop }\n", 0, NULL);
+	/* nothing is left for members */
+	check_advice("groups:\n  a: { match: udp, cases: [{ count: c, action: pass },\n"
+		     "    { action: drop }] }\n",
+		     3, "groups.a: its members never get a packet");
+	check_advice("groups:\n  a: { match: udp, cases: [{ match: udp port 1 },\n"
+		     "    { action: drop }] }\n",
+		     0, NULL);
+	check_advice("groups:\n  a: { cases: [{ tee: b, action: pass }, { action: drop }] }\n"
+		     "  b: { tee_only: true }\n",
+		     0, NULL);
+	check_advice("groups:\n  a: { classes: [c], max_members: 0, cases: [{ class: c }] }\n", 2,
+		     "groups.a: nobody can ever be of class c");
+	check_advice("groups:\n  a: { classes: { c: { members: 1 } }, max_members: 0,\n"
+		     "    cases: [{ class: c }] }\n",
+		     0, NULL);
+	check_advice(CASES "    - { match: udp }\n", 2,
+		     "groups.web: no case names class a: its members get what is for all");
+}
+
+static void test_copies(void **state)
+{
+	(void)state;
+	check_advice("groups:\n  a:\n  ids: { tee_only: true }\n", 3,
+		     "groups.ids: never gets a packet: it is for copies alone");
+	check_advice("groups:\n  a: { cases: [{ tee: ids }] }\n  ids: { tee_only: true }\n", 0,
+		     NULL);
+	/* a rule that takes all takes nothing from a group that wants nothing by itself */
+	check_advice("filter:\n  rules:\n    - { action: drop, match: udp }\n"
+		     "groups:\n  a: { cases: [{ tee: ids }] }\n  ids: { tee_only: true }\n",
+		     0, NULL);
+}
+
+static void test_tunnels(void **state)
+{
+	(void)state;
+	check_advice("filter: { default: claimed }\ngroups: { a: { match: udp, inner: true } }\n",
+		     2,
+		     "groups.a: looks into tunnels, and with default: claimed that claims every");
+	check_advice("groups: { a: { match: udp, inner: true } }\n", 0, NULL);
+	/* its match is of packets that no rule sees */
+	check_advice("filter:\n  rules:\n    - { action: drop, match: udp }\n"
+		     "groups: { a: { match: udp, inner: true } }\n",
+		     0, NULL);
+}
+
+static void test_plugins(void **state)
+{
+	(void)state;
+	check_advice("plugins:\n  p: {}\n" GROUP, 2, "plugins.p: has no file");
+	check_advice("plugins:\n  p: { file: /bin/sh }\n" GROUP, 0, NULL);
 }
 
 /* The loopback interface has an address of this host. */
@@ -97,8 +195,9 @@ static void test_interfaces(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_rules),
-		cmocka_unit_test(test_groups),
+		cmocka_unit_test(test_rules),      cmocka_unit_test(test_groups),
+		cmocka_unit_test(test_cases),      cmocka_unit_test(test_copies),
+		cmocka_unit_test(test_tunnels),    cmocka_unit_test(test_plugins),
 		cmocka_unit_test(test_interfaces),
 	};
 

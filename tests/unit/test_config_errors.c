@@ -45,7 +45,7 @@ static void test_key_errors(void **state)
 		{"name: a\ngroup:\n  a: {}\n", {"2: group: unknown key; did you mean \"groups\"?"}},
 		{"include: other\n",
 		 {"1: include: unknown key; there is name, interfaces, workers, filter, egress, "
-		  "groups"}},
+		  "plugins, groups"}},
 		{"groups:\n  web:\n    <<: { members: 2 }\n",
 		 {"3: groups.web.<<: merge keys are not supported; write the keys out"}},
 		{"groups:\n  web: { sterr: flow,\n         acess: 1 }\n",
@@ -65,10 +65,10 @@ static void test_key_errors(void **state)
 		{"\"a\\0b\": 1\n", {"1: \"a\" has a NUL byte in it"}},
 		{"\"a\\nb\\e\\u00e9\": 1\n",
 		 {"1: a\\x0ab\\x1b\\xc3\\xa9: unknown key; there is "
-		  "name, interfaces, workers, filter, egress, groups"}},
+		  "name, interfaces, workers, filter, egress, plugins, groups"}},
 		{"aaaaaaaaaabbbbbbbbbbccccccccccddddddddddeeeeeeeeeeffffffffff: 1\n",
 		 {"1: aaaaaaaaaabbbbbbbbbbccccccccccddddddddddeeeeeeee: unknown key; there is "
-		  "name, interfaces, workers, filter, egress, groups"}},
+		  "name, interfaces, workers, filter, egress, plugins, groups"}},
 	};
 
 	(void)state;
@@ -294,8 +294,7 @@ static void test_group_errors(void **state)
 		{"groups:\n  web: 4\n",
 		 {"2: groups.web: wants a mapping (key: value), not a single value"}},
 		{"groups:\n  web:\n    members: 2\n    steer: flwo\n",
-		 {"4: groups.web.steer: \"flwo\" is none of flow, ip-pair, round-robin, "
-		  "broadcast"}},
+		 {"4: groups.web.steer: \"flwo\" is none of flow, ip-pair, src, *"}},
 		{"groups:\n  web: { members: 65 }\n",
 		 {"2: groups.web.members: \"65\" is not a number from 0 to 64"}},
 		{"groups:\n  web: { members: -1, max_members: 65 }\n",
@@ -408,7 +407,7 @@ static void test_match_error(void **state)
 	/* alone, nothing is compiled */
 	assert_int_equal(config_read_buffer(&config, "t.yaml", NULL, text, strlen(text), &errors),
 			 0);
-	assert_string_equal(config.groups[1].match, "tcp prot 80");
+	assert_string_equal(config.groups[1].spec.when.match, "tcp prot 80");
 	config_destroy(&config);
 }
 
@@ -416,7 +415,7 @@ static void test_many_errors(void **state)
 {
 	static const struct bad_text table[] = {
 		{"groups:\n  web: { steer: flwo }\nname: .a\nworkers: { idle: no }\n",
-		 {"2: groups.web.steer: \"flwo\" is none of flow, ip-pair, round-robin, broadcast",
+		 {"2: groups.web.steer: \"flwo\" is none of flow, ip-pair, src, *",
 		  "3: name: \".a\" is no name: wants 1 to 31 letters, digits, '_', '.' or '-', and "
 		  "no '.' in front",
 		  "4: workers.idle: \"no\" is none of adaptive, spin, sleep"}},

@@ -145,7 +145,7 @@ static void test_claim(void **state)
 	config.group_cnt = 1;
 	assert_int_equal(config_claim(&config, &error), 0);
 	assert_int_equal(config.filter.claim_cnt, 1);
-	strcpy(config.groups[0].match, "no");
+	strcpy(config.groups[0].spec.when.match, "no");
 	assert_int_equal(config_claim(&config, &error), -EINVAL);
 	assert_non_null(strstr(error.text, "group a: "));
 	config.filter.default_action = FILTER_DROP;

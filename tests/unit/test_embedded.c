@@ -108,6 +108,140 @@ static void test_threads_spill(void **state)
 	run_threads("groups: { all: { members: 0, overflow: spill } }", true);
 }
 
+/* What a member of some classes was given. */
+struct classed {
+	struct xfq_member *member;
+	uint64_t tcp, udp, wrong;
+};
+
+static void classed_take(struct classed *classed)
+{
+	struct xfq_packet pkts[64];
+	int cnt;
+
+	while ((cnt = xfq_peek(classed->member, pkts, 64)) >= 0) {
+		for (int i = 0; i < cnt; i++) {
+			bool tcp = pkts[i].meta->l4_proto == 6;
+
+			classed->tcp += tcp;
+			classed->udp += !tcp;
+			classed->wrong += pkts[i].mark != (tcp ? 6u : UINT32_MAX);
+		}
+		xfq_release(classed->member, (uint32_t)cnt);
+	}
+	assert_int_equal(cnt, -EPIPE);
+	xfq_leave(classed->member);
+}
+
+static void *classed_run(void *argument)
+{
+	classed_take(argument);
+	return NULL;
+}
+
+/* Members of classes have what is for them, with the marks that cases set; who names a class that
+ * there is not is told which there are. */
+static void test_classes(void **state)
+{
+	static const char *const classes[3] = {"user", "control,user", NULL};
+	struct classed taken[3] = {0};
+	struct xfq_join_options wrong = {0};
+	struct xfq_group groups[1];
+	struct xfq_member *none;
+	struct xfq_error error;
+	pthread_t threads[3];
+	json_t *status;
+
+	(void)state;
+	rig_begin("groups: { all: { members: 0, classes: [user, control], cases: [\n"
+		  "  { match: tcp, mark: 6, class: control }, { mark: 4294967295, class: user } ] "
+		  "} }",
+		  FLOWS, PACKETS);
+	for (int i = 0; i < 3; i++) {
+		struct xfq_join_options options = {.classes = classes[i]};
+
+		rig_done(xfq_join(&taken[i].member, rig.xfq, "all", &options, &error), &error);
+	}
+	wrong.classes = "user,boss";
+	rig_expect(xfq_join(&none, rig.xfq, "all", &wrong, &error), &error, -ESRCH,
+		   "no class \"boss\"; there is user, control");
+	assert_int_equal(xfq_groups(rig.xfq, groups, 1, &error), 1);
+	assert_string_equal(groups[0].classes, "user,control");
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(pthread_create(&threads[i], NULL, classed_run, &taken[i]), 0);
+	rig_start();
+	rig_complete();
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(pthread_join(threads[i], NULL), 0);
+	status = rig_finish();
+	assert_int_equal(taken[0].wrong + taken[1].wrong, 0);
+	assert_int_equal(taken[1].tcp, PACKETS / 2);
+	assert_int_equal(taken[0].tcp, 0);
+	assert_int_equal(taken[0].udp + taken[1].udp, PACKETS / 2);
+	assert_true(taken[0].udp > 0 && taken[1].udp > 0);
+	assert_int_equal(taken[2].tcp + taken[2].udp, 0);
+	json_decref(status);
+}
+
+/* What the stand-in of a class has had. */
+static uint64_t stand_in_packets(const json_t *group, const char *class)
+{
+	const json_t *members = json_object_get(group, "members"), *member;
+	uint64_t packets = 0;
+	size_t i;
+
+	json_array_foreach((json_t *)(uintptr_t)members, i, member)
+	{
+		const json_t *first = json_array_get(json_object_get(member, "classes"), 0);
+
+		if (json_is_true(json_object_get(member, "stand_in")) && first &&
+		    strcmp(json_string_value(first), class) == 0)
+			packets += rig_number(member, "packets");
+	}
+	return packets;
+}
+
+/* Who joins one class takes the place of its stand-in; that of the other stays, but what is for all
+ * members goes to who has joined alone. */
+static void test_class_stand_ins(void **state)
+{
+	static const char *const cases[] = {"{ match: tcp, class: web }, { class: dns }",
+					    "{ match: tcp, class: web }",
+					    "{ match: tcp, class: web }"};
+	static const char *const joins[] = {"dns", "dns", NULL};
+
+	(void)state;
+	for (int i = 0; i < 3; i++) {
+		struct xfq_join_options options = {.classes = joins[i]};
+		struct classed taken = {0};
+		struct xfq_error error;
+		const json_t *group;
+		pthread_t thread;
+		char config[256];
+		json_t *status;
+
+		snprintf(config, sizeof(config),
+			 "groups: { all: { members: 2, overflow: spill, cases: [ %s ],\n"
+			 "  classes: { web: { members: 1 }, dns: { members: 2 } } } }\n",
+			 cases[i]);
+		rig_begin(config, FLOWS, PACKETS);
+		rig_done(xfq_join(&taken.member, rig.xfq, "all", &options, &error), &error);
+		assert_int_equal(pthread_create(&thread, NULL, classed_run, &taken), 0);
+		rig_start();
+		rig_complete();
+		assert_int_equal(pthread_join(thread, NULL), 0);
+		status = rig_finish();
+		group = rig_group(status, "all");
+		assert_int_equal(taken.udp, PACKETS / 2);
+		assert_int_equal(taken.tcp, 0);
+		assert_int_equal(stand_in_packets(group, "web"), PACKETS / 2);
+		assert_int_equal(stand_in_packets(group, "dns"), 0);
+		assert_int_equal(rig_number(group, "no_member"), 0);
+		check_group(status, "all", PACKETS);
+		json_decref(status);
+	}
+}
+
 /* In broadcast each member sees each packet, whatever kind of member it is. */
 static void test_broadcast(void **state)
 {
@@ -390,7 +524,8 @@ int main(void)
 		cmocka_unit_test(test_threads_spill),   cmocka_unit_test(test_broadcast),
 		cmocka_unit_test(test_mixed),           cmocka_unit_test(test_weights),
 		cmocka_unit_test(test_join_later),      cmocka_unit_test(test_leave),
-		cmocka_unit_test(test_churn),
+		cmocka_unit_test(test_churn),           cmocka_unit_test(test_classes),
+		cmocka_unit_test(test_class_stand_ins),
 	};
 
 	return cmocka_run_group_tests(tests, rig_setup, rig_teardown);

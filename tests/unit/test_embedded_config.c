@@ -202,6 +202,39 @@ static void test_groups(void **state)
 	xfq_config_destroy(config);
 }
 
+/* Every word steers; what needs more than a word says so. */
+static void test_steer(void **state)
+{
+	static const char *const words[] = {"flow", "ip-pair", "src",         "dst",      "double",
+					    "link", "vlan",    "queue",       "rss-hash", "random",
+					    "to:3", "sticky",  "round-robin", "broadcast"};
+	struct xfq_config *config = xfq_config_create();
+	char name[32];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+		struct xfq_group_options options = {.steer = words[i]};
+
+		snprintf(name, sizeof(name), "group-%zu", i);
+		assert_int_equal(xfq_config_group(config, name, &options, NULL), 0);
+	}
+	refuse_group(config, "web", (struct xfq_group_options){.steer = ""}, -EINVAL,
+		     "\"\" is none of the ways to steer");
+	refuse_group(config, "web", (struct xfq_group_options){.steer = "key"}, -EINVAL,
+		     "group web: \"key\" wants more than a word, which a config as text can say");
+	refuse_group(config, "web", (struct xfq_group_options){.steer = "plugin"}, -EINVAL,
+		     "\"plugin\" wants more than a word");
+	refuse_group(config, "web", (struct xfq_group_options){.steer = "to:64"}, -EINVAL,
+		     "\"to:64\" wants more than a word, such as to:3");
+	refuse_group(config, "web", (struct xfq_group_options){.steer = "to:4"}, -EINVAL,
+		     "there is no member 4: the group has at most 4, numbered from 0");
+	refuse_group(config, "web", (struct xfq_group_options){.steer = "to:2", .members_max = 2},
+		     -EINVAL, "there is no member 2");
+	refuse_group(config, "web", (struct xfq_group_options){.steer = "double", .spill = true},
+		     -EINVAL, "which gives a packet to two members");
+	xfq_config_destroy(config);
+}
+
 /* What a group is that code has made, as members see it. */
 static void test_group_options(void **state)
 {
@@ -308,10 +341,11 @@ static void test_socket_name(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_text_errors), cmocka_unit_test(test_text),
-		cmocka_unit_test(test_files),       cmocka_unit_test(test_interfaces),
-		cmocka_unit_test(test_groups),      cmocka_unit_test(test_group_options),
-		cmocka_unit_test(test_refused),     cmocka_unit_test(test_socket_name),
+		cmocka_unit_test(test_text_errors),   cmocka_unit_test(test_text),
+		cmocka_unit_test(test_files),         cmocka_unit_test(test_interfaces),
+		cmocka_unit_test(test_steer),         cmocka_unit_test(test_groups),
+		cmocka_unit_test(test_group_options), cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_socket_name),
 	};
 
 	return cmocka_run_group_tests(tests, rig_setup, rig_teardown);

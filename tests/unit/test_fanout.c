@@ -276,10 +276,12 @@ struct taken {
 	uint8_t index[PACKET_BURST];
 };
 
-static void take(void *context, const struct packet *pkts, const uint8_t *index, uint32_t cnt)
+static void take(void *context, const struct packet *pkts, const uint32_t *marks,
+		 const uint8_t *index, uint32_t cnt)
 {
 	struct taken *taken = context;
 
+	(void)marks;
 	taken->calls++;
 	taken->cnt = cnt;
 	memcpy(taken->index, index, cnt);

@@ -12,6 +12,24 @@
 
 static struct packet_builder built;
 
+/* Of the policy that comes next. */
+static struct group_spec specs[2];
+static struct policy_state next_state;
+static struct policy_data next_data;
+
+static void add_group(struct policy *next, uint32_t number, const char *match, uint32_t place)
+{
+	rig_spec(&specs[number], match, METHOD_FLOW, POLICY_DROP);
+	assert_int_equal(policy_add_group(next, "g", &specs[number], NULL), 0);
+	next->groups[number].place = place;
+}
+
+static void set_next(struct rig *rig, const struct policy *next)
+{
+	fanout_set_policy(&rig->fanout, next, &next_state);
+	fanout_set_data(&rig->fanout, &next_data);
+}
+
 /* Put a packet to a port, of a generation, into the next burst. */
 static void add(struct rig *rig, uint32_t dport, uint8_t generation)
 {
@@ -44,15 +62,13 @@ static void begin(struct rig *rig, struct policy *next, bool both)
 	rig->policy.generation = 7;
 	policy_init(next, RIG_SEED);
 	next->generation = 8;
-	assert_int_equal(policy_add(next, "two", "udp dst port 2", METHOD_FLOW, POLICY_DROP, NULL),
-			 0);
-	next->groups[0].place = 1;
+	memset(specs, 0, sizeof(specs));
+	add_group(next, 0, "udp dst port 2", 1);
 	if (both)
-		assert_int_equal(
-			policy_add(next, "one", "udp dst port 3", METHOD_FLOW, POLICY_DROP, NULL),
-			0);
-	if (both)
-		next->groups[1].place = 0;
+		add_group(next, 1, "udp dst port 3", 0);
+	assert_int_equal(policy_build(next, NULL), 0);
+	assert_int_equal(policy_state_create(&next_state, next, NULL, NULL), 0);
+	next_data.epoch = 2;
 	/* the rig has made places for both; the policy of before is to know one */
 	rig->policy.group_cnt = 1;
 }
@@ -63,6 +79,9 @@ static void end(struct rig *rig, struct policy *next)
 	rig->fanout.policy = &rig->policy;
 	rig->fanout.before = NULL;
 	rig_finish(rig);
+	policy_state_destroy(&next_state, next);
+	group_spec_destroy(&specs[0]);
+	group_spec_destroy(&specs[1]);
 	policy_destroy(next);
 }
 
@@ -75,7 +94,7 @@ static void test_by_generation(void **state)
 	begin(&rig, &next, false);
 	add(&rig, 1, 7);
 	burst(&rig);
-	fanout_set_policy(&rig.fanout, &next);
+	set_next(&rig, &next);
 	for (int i = 0; i < 10; i++) {
 		add(&rig, 1, 7);
 		add(&rig, 2, 8);
@@ -109,7 +128,7 @@ static void test_unmarked(void **state)
 
 	(void)state;
 	begin(&rig, &next, false);
-	fanout_set_policy(&rig.fanout, &next);
+	set_next(&rig, &next);
 	add(&rig, 1, 0);
 	add(&rig, 2, 8);
 	burst(&rig);
@@ -133,7 +152,7 @@ static void test_group_of_both(void **state)
 
 	(void)state;
 	begin(&rig, &next, true);
-	fanout_set_policy(&rig.fanout, &next);
+	set_next(&rig, &next);
 	for (int i = 0; i < 16; i++) {
 		add(&rig, 1, 7);
 		add(&rig, 3, 8);
@@ -156,7 +175,7 @@ static void test_restore(void **state)
 
 	(void)state;
 	begin(&rig, &next, false);
-	fanout_set_policy(&rig.fanout, &next);
+	set_next(&rig, &next);
 	add(&rig, 1, 7);
 	burst(&rig);
 	fanout_restore_policy(&rig.fanout);

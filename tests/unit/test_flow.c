@@ -451,16 +451,6 @@ static void test_seeds(void **state)
 	check_members("another seed", cnt, chosen);
 }
 
-static void test_names(void **state)
-{
-	static const char *const names[] = {"flow", "ip-pair", "round-robin", "broadcast"};
-
-	(void)state;
-	for (int i = 0; i < METHOD_CNT; i++)
-		assert_string_equal(method_name((enum method)i), names[i]);
-	assert_string_equal(method_name(METHOD_CNT), "unknown");
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -468,7 +458,7 @@ int main(void)
 		cmocka_unit_test(test_protocol),     cmocka_unit_test(test_link),
 		cmocka_unit_test(test_fragments),    cmocka_unit_test(test_atomic_fragment),
 		cmocka_unit_test(test_distribution), cmocka_unit_test(test_distribution_others),
-		cmocka_unit_test(test_seeds),        cmocka_unit_test(test_names),
+		cmocka_unit_test(test_seeds),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -259,9 +259,10 @@ static void test_faulty_leaves(void **state)
 	rig_finish(&rig);
 }
 
-static void count_calls(void *context, const struct packet *pkts, const uint8_t *index,
-			uint32_t cnt)
+static void count_calls(void *context, const struct packet *pkts, const uint32_t *marks,
+			const uint8_t *index, uint32_t cnt)
 {
+	(void)marks;
 	(void)pkts;
 	(void)index;
 	(void)cnt;

@@ -188,8 +188,10 @@ static void test_two_full(void **state)
 
 static uint32_t calls, called_with;
 
-static void consume(void *context, const struct packet *pkts, const uint8_t *index, uint32_t cnt)
+static void consume(void *context, const struct packet *pkts, const uint32_t *marks,
+		    const uint8_t *index, uint32_t cnt)
 {
+	(void)marks;
 	(void)context;
 	calls++;
 	called_with += cnt;
@@ -395,10 +397,12 @@ struct meddler {
 	uint32_t released;
 };
 
-static void meddle(void *context, const struct packet *pkts, const uint8_t *index, uint32_t cnt)
+static void meddle(void *context, const struct packet *pkts, const uint32_t *marks,
+		   const uint8_t *index, uint32_t cnt)
 {
 	struct meddler *meddler = context;
 
+	(void)marks;
 	(void)pkts;
 	(void)index;
 	assert_in_range(cnt, 1, PACKET_BURST);

@@ -197,10 +197,12 @@ static void test_claimed(void **state)
 /* --- while it runs ---------------------------------------------------------------------------- */
 
 /* A member of "stay" that takes its time, so that the file lasts. */
-static void slowly(void *context, const struct packet *pkts, const uint8_t *index, uint32_t cnt)
+static void slowly(void *context, const struct packet *pkts, const uint32_t *marks,
+		   const uint8_t *index, uint32_t cnt)
 {
 	uint64_t *taken = context;
 
+	(void)marks;
 	(void)pkts;
 	(void)index;
 	__atomic_add_fetch(taken, cnt, __ATOMIC_RELAXED);
@@ -371,6 +373,8 @@ static void test_refused(void **state)
 	refused("name: m\ngroups: { one: {} }\n", -EOPNOTSUPP, "name: cannot change while");
 	refused("name: n\nworkers: { idle: spin }\n", -EOPNOTSUPP, "workers.idle: cannot change");
 	refused("name: n\nworkers: { frames: 4096 }\n", -EOPNOTSUPP, "workers.frames: cannot");
+	refused("name: n\nworkers: { flow_cache: 64 }\n", -EOPNOTSUPP,
+		"workers.flow_cache: cannot");
 	refused("name: n\nworkers: { frame_size: 4096 }\n", -EOPNOTSUPP,
 		"workers.frame_size: cannot");
 	refused("name: n\nworkers: { cpus: [0] }\n", -EOPNOTSUPP, "workers.cpus: cannot");
@@ -389,7 +393,7 @@ static void test_refused(void **state)
 					 before.groups[g].members[m].id);
 	}
 	assert_int_equal(engine_find_group(&engine, "three"), ENGINE_NO_GROUP);
-	assert_int_equal(engine.policy->generation, 1);
+	assert_int_equal(engine.policy->policy.generation, 1);
 	stats_destroy(&before);
 	stats_destroy(&after);
 	engine_go();

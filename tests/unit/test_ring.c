@@ -91,7 +91,7 @@ static void check_packet(const struct reader *reader, const struct xfq_ring_desc
 	const struct xfq_meta *meta = xfq_ring_meta(reader->view, desc);
 	uint32_t words[PAYLOAD_WORDS];
 
-	RIG_REQUIRE(desc->len == 42 + sizeof(words) && desc->flags == 0);
+	RIG_REQUIRE(desc->len == 42 + sizeof(words) && desc->mark == 0);
 	RIG_REQUIRE(meta->magic == XFQ_META_CHECKED && meta->payload_off == 42);
 	memcpy(words, data + meta->payload_off, sizeof(words));
 	for (uint32_t i = 1; i < PAYLOAD_WORDS; i++)

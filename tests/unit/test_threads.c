@@ -139,11 +139,12 @@ static struct reader readers[PLACES * GROUPS];
 static struct tally tallies[GROUPS];
 
 /* One in the worker, which sees the packets of its group beside the others. */
-static void count_calls(void *context, const struct packet *pkts, const uint8_t *index,
-			uint32_t cnt)
+static void count_calls(void *context, const struct packet *pkts, const uint32_t *marks,
+			const uint8_t *index, uint32_t cnt)
 {
 	struct taker *taker = context;
 
+	(void)marks;
 	for (uint32_t i = 0; i < cnt; i++)
 		tally_take(&tallies[1], taker, pkts[index[i]].data, pkts[index[i]].len);
 }
