@@ -263,7 +263,6 @@ void classify_burst(struct classify *classify, const struct policy *policy,
 	classify->inner = pkts;
 	classify->cnt = cnt;
 	classify->all = cnt == PACKET_BURST ? UINT64_MAX : (1ULL << cnt) - 1;
-	classify->tunneled = 0;
 	classify->cached = classify->missed = 0;
 	for (uint32_t t = 0; t < policy->test_cnt; t++)
 		classify->hits[t] = classify->asked[t] = 0;
@@ -271,8 +270,7 @@ void classify_burst(struct classify *classify, const struct policy *policy,
 		classify->table_asked[t] = 0;
 	if (policy->asks_inner && classify->tunnels) {
 		tunnels_set_reach(classify->tunnels, policy->inner_reach);
-		classify->tunneled = tunnels_burst(classify->tunnels, policy->hash_seed, pkts, cnt,
-						   classify->inners);
+		tunnels_burst(classify->tunnels, policy->hash_seed, pkts, cnt, classify->inners);
 		classify->inner = classify->inners;
 		classify_unit(classify, &policy->inner, classify->inner, classify->all);
 	}

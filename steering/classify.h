@@ -35,11 +35,10 @@ struct classify {
 	const struct packet *pkts;
 	const struct packet *inner; /* the innermost packets; pkts where none was asked for */
 	uint32_t cnt;
-	uint64_t all;      /* a bit for each packet */
-	uint64_t tunneled; /* those whose innermost packet is another */
-	uint64_t cached;   /* those that the cache has answered */
-	uint64_t missed;   /* those that are to be put there */
-	uint64_t loose;    /* those of which it has not all */
+	uint64_t all;    /* a bit for each packet */
+	uint64_t cached; /* those that the cache has answered */
+	uint64_t missed; /* those that are to be put there */
+	uint64_t loose;  /* those of which it has not all */
 	struct shape_key keys[PACKET_BURST];
 	const struct cache_entry *entries[PACKET_BURST];
 	uint64_t words[PACKET_BURST];              /* cached: answer.hits of each */

@@ -254,10 +254,9 @@ void fanout_to_all(struct fanout *fanout, struct fanout_share *share, const uint
 	}
 }
 
-uint64_t fanout_to_one(struct fanout *fanout, struct fanout_share *share,
-		       enum policy_overflow overflow)
+void fanout_to_one(struct fanout *fanout, struct fanout_share *share, enum policy_overflow overflow)
 {
-	uint64_t full = 0, bytes = 0;
+	uint64_t full = 0;
 
 	for (uint32_t m = 0; m < share->roster->cnt; m++) {
 		uint32_t cnt, done;
@@ -265,7 +264,6 @@ uint64_t fanout_to_one(struct fanout *fanout, struct fanout_share *share,
 
 		if (cnt == 0)
 			continue;
-		bytes += share->bytes[m];
 		/* where others may spill to it, it is to have room for more */
 		done = fanout_deliver(fanout, share, m, index, cnt, share->bytes[m],
 				      overflow == POLICY_SPILL ? PACKET_BURST : cnt);
@@ -279,5 +277,4 @@ uint64_t fanout_to_one(struct fanout *fanout, struct fanout_share *share,
 		fanout_overflow(fanout, share, overflow, full);
 		share->elsewhere = true;
 	}
-	return bytes;
 }

@@ -89,12 +89,11 @@ static inline uint64_t fanout_bytes(const struct packet *pkts, const uint8_t *in
 	return bytes;
 }
 
-/* fanout_deliver.c: every member gets every packet that is wanted; or what is staged for it: then
- * the bytes of all are returned. */
+/* fanout_deliver.c: every member gets every packet that is wanted; or what is staged for it. */
 void fanout_to_all(struct fanout *fanout, struct fanout_share *share, const uint8_t *wanted,
 		   uint32_t cnt, uint64_t bytes);
-uint64_t fanout_to_one(struct fanout *fanout, struct fanout_share *share,
-		       enum policy_overflow overflow);
+void fanout_to_one(struct fanout *fanout, struct fanout_share *share,
+		   enum policy_overflow overflow);
 
 /* Take back what a member has released of a ring in use; detach it where it lies. */
 void fanout_take_back(struct fanout *fanout, struct outlet *outlet);

@@ -319,7 +319,6 @@ int policy_build(struct policy *policy, struct xfq_error *error)
 		code = policy_make_units(policy, error);
 	if (code == 0)
 		policy->inner_reach = policy_inner_reach(policy);
-	policy->built = code == 0;
 	return code;
 }
 

@@ -105,7 +105,6 @@ struct policy {
 	uint32_t group_cnt;
 	struct policy_group groups[POLICY_GROUPS_MAX];
 	uint32_t order[POLICY_GROUPS_MAX]; /* numbers of groups, in which they are asked */
-	bool built;
 	uint32_t test_cnt;
 	struct policy_test *tests; /* owned, POLICY_TESTS_MAX */
 	uint32_t table_cnt;
