@@ -233,14 +233,7 @@ static void group_by_table(struct group_walk *walk)
 /* Whether it is one of the so many that a case takes. */
 static bool group_sample(const struct group_walk *walk, const struct policy_case *one)
 {
-	struct method_state *point = &walk->state->points[one->point];
-	uint64_t salt = fanout_sample_salt(walk->group, (uint32_t)(one - walk->group->cases));
-
-	if (one->sample == GROUP_SAMPLE_FLOW)
-		return fanout_sample_hash(walk->seen->meta->flow_hash, salt) % one->sample_of == 0;
-	if (one->sample == GROUP_SAMPLE_PACKET)
-		return point->sampled++ % one->sample_of == 0;
-	return true;
+	return fanout_takes(walk->group, one, &walk->state->points[one->point], walk->seen->meta);
 }
 
 /* What a case asks of the mark, beside the packet's conditions. */

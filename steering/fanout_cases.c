@@ -97,22 +97,16 @@ static uint64_t cases_sample(struct fanout_cases *cases, const struct policy_cas
 			     uint64_t packets)
 {
 	struct method_state *point = &cases->deal->state->points[one->point];
-	uint64_t sampled = 0, salt;
+	uint64_t sampled = 0;
 
 	if (one->sample == GROUP_SAMPLE_ALL)
 		return packets;
-	salt = fanout_sample_salt(cases->deal->group, (uint32_t)(one - cases->deal->group->cases));
 	for (uint64_t left = packets; left; left &= left - 1) {
 		uint32_t i = (uint32_t)__builtin_ctzll(left);
-		bool taken;
 
-		if (one->sample == GROUP_SAMPLE_FLOW)
-			taken = fanout_sample_hash(cases->deal->seen[i].meta->flow_hash, salt) %
-					one->sample_of ==
-				0;
-		else
-			taken = point->sampled++ % one->sample_of == 0;
-		sampled |= (uint64_t)taken << i;
+		sampled |= (uint64_t)fanout_takes(cases->deal->group, one, point,
+						  cases->deal->seen[i].meta)
+			   << i;
 	}
 	return sampled;
 }

@@ -79,6 +79,28 @@ static inline uint64_t fanout_sample_salt(const struct policy_group *group, uint
 	return (uint64_t)group->place * GROUP_CASES_MAX + i + 1;
 }
 
+/* Whether the sample of a case takes a packet that the case holds of: of flows those whose number
+ * is in the first of so many parts of all numbers, of packets the first and then each that many
+ * later.
+ */
+static inline bool fanout_takes(const struct policy_group *group, const struct policy_case *one,
+				struct method_state *point, const struct xfq_meta *meta)
+{
+	uint64_t salt = fanout_sample_salt(group, (uint32_t)(one - group->cases));
+
+	if (one->sample == GROUP_SAMPLE_ALL)
+		return true;
+	if (one->sample == GROUP_SAMPLE_FLOW)
+		return (uint64_t)fanout_sample_hash(meta->flow_hash, salt) * one->sample_of >> 32 ==
+		       0;
+	if (point->sampled > 0) {
+		point->sampled--;
+		return false;
+	}
+	point->sampled = one->sample_of - 1;
+	return true;
+}
+
 /* Bytes that packets had on the wire. */
 static inline uint64_t fanout_bytes(const struct packet *pkts, const uint8_t *index, uint32_t cnt)
 {

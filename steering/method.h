@@ -140,7 +140,7 @@ struct policy_plugin; /* policy.h */
 struct method_state {
 	uint32_t turn;
 	uint64_t random;
-	uint32_t sampled;      /* packets, of a case that takes one in so many */
+	uint32_t sampled;      /* packets until the next that a case takes, of one in so many */
 	struct sticky *sticky; /* shared with the state of before a reload */
 };
 

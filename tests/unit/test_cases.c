@@ -100,9 +100,8 @@ static bool model_sampled(struct model_run *run, uint32_t g, uint32_t c, const s
 
 	if (one->sample == GROUP_SAMPLE_FLOW)
 		return fanout_sample_hash(pkt->meta->flow_hash,
-					  fanout_sample_salt(&run->test->policy.groups[g], c)) %
-			       one->sample_of ==
-		       0;
+					  fanout_sample_salt(&run->test->policy.groups[g], c)) <=
+		       UINT32_MAX / one->sample_of;
 	if (one->sample == GROUP_SAMPLE_PACKET)
 		return run->model->sampled[g][c]++ % one->sample_of == 0;
 	return true;
